@@ -1,0 +1,212 @@
+"""Crash-safe checkpoints; the only `torch.load` of the project.
+
+A run's folder holds ``step-00001000/`` folders. Each has the weights of every network as
+safetensors, the optimizers' state as ``training.pt``, and ``manifest.json`` with the settings, the
+step, and size and SHA-256 of each file. A checkpoint is written under a temporary name, synced and
+renamed, and only then are older ones removed: at every instant at least one whole one exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from tts_kit.errors import CheckpointError, OutputError
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+TRAINING = "training.pt"
+BEST = "best.json"
+_STEP = re.compile(r"step-(\d{8})$")
+
+StateDict = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint on disk; every file is checked against the manifest when it is read."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """Optimizer updates done."""
+        return int(self.manifest["step"])
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the trainer stored: settings, symbols, metrics."""
+        meta: dict[str, Any] = self.manifest["meta"]
+        return meta
+
+    def weights(self, network: str) -> dict[str, Tensor]:
+        """State dict of a network by the name it was saved under."""
+        return load_safetensors(self._read(f"{network}.safetensors"))
+
+    def training(self) -> dict[str, Any]:
+        """State of optimizers, to go on training."""
+        import io
+
+        data = io.BytesIO(self._read(TRAINING))
+        state: dict[str, Any] = torch.load(data, map_location="cpu", weights_only=True)
+        return state
+
+    def verify(self) -> None:
+        """Reads every file; CheckpointError where one is damaged or missing."""
+        for name in self.manifest["files"]:
+            self._read(name)
+
+    def _read(self, name: str) -> bytes:
+        entry = self.manifest["files"].get(name)
+        if entry is None:
+            raise CheckpointError(f"{self.folder} holds no {name}: is it of another stage?")
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"cannot read {self.folder / name}: {error.strerror}") from error
+        if len(data) != entry["size"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            raise CheckpointError(f"{self.folder / name} is damaged; use another checkpoint")
+        return data
+
+
+def save_checkpoint(
+    run: Path,
+    step: int,
+    *,
+    networks: Mapping[str, StateDict],
+    training: Mapping[str, Any],
+    meta: Mapping[str, Any],
+    keep: int,
+) -> Path:
+    """Writes ``run/step-<step>`` and then removes all but the last ``keep`` and the best one."""
+    final = run / f"step-{step:08d}"
+    temporary = run / f".tmp-{step:08d}"
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        for stale in run.glob(".tmp-*"):
+            shutil.rmtree(stale)
+        temporary.mkdir()
+        files = {
+            f"{name}.safetensors": save_safetensors(
+                {key: value.detach().cpu().contiguous() for key, value in state.items()}
+            )
+            for name, state in networks.items()
+        }
+        entries = {name: _write(temporary / name, data) for name, data in files.items()}
+        torch.save(dict(training), temporary / TRAINING)
+        entries[TRAINING] = _sync(temporary / TRAINING)
+        manifest = {"format": FORMAT, "step": step, "files": entries, "meta": dict(meta)}
+        _write(temporary / MANIFEST, json.dumps(manifest, indent=1).encode())
+        _sync_folder(temporary)
+        if final.exists():  # the same step again, after a forced restart
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _sync_folder(run)
+    except OSError as error:
+        raise OutputError(
+            f"cannot save a checkpoint to {run}: {error.strerror}; free or choose another --expdir"
+        ) from error
+    _prune(run, keep)
+    return final
+
+
+def mark_best(run: Path, step: int, value: float) -> bool:
+    """Records ``step`` as the best one if ``value`` (a loss) is lower than any before."""
+    best = read_best(run)
+    if best is not None and best["value"] <= value:
+        return False
+    temporary = run / f".{BEST}"
+    _write(temporary, json.dumps({"step": step, "value": value}).encode())
+    temporary.rename(run / BEST)
+    return True
+
+
+def read_best(run: Path) -> dict[str, Any] | None:
+    """``{"step", "value"}`` of the best validation, if there was one."""
+    path = run / BEST
+    best: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
+    return best
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint folder, or the newest whole one of a run's folder."""
+    if (path / MANIFEST).is_file():
+        return _open(path)
+    checkpoint = latest_checkpoint(path)
+    if checkpoint is None:
+        raise CheckpointError(f"no checkpoint in {path}: train it first, or name another folder")
+    return checkpoint
+
+
+def latest_checkpoint(run: Path) -> Checkpoint | None:
+    """The newest checkpoint of a run whose files are all whole; damaged ones are named and
+    passed over."""
+    for folder in sorted(_steps(run), reverse=True):
+        try:
+            checkpoint = _open(folder)
+            checkpoint.verify()
+        except CheckpointError as error:
+            logger.warning("passing over a checkpoint: %s", error)
+            continue
+        return checkpoint
+    return None
+
+
+def _open(folder: Path) -> Checkpoint:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if manifest["format"] != FORMAT:
+            raise CheckpointError(f"{folder} has format {manifest['format']}, known: {FORMAT}")
+        return Checkpoint(folder, {key: manifest[key] for key in ("step", "files", "meta")})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / MANIFEST} is damaged; use another checkpoint") from error
+
+
+def _steps(run: Path) -> list[Path]:
+    return [path for path in run.glob("step-*") if _STEP.search(path.name)]
+
+
+def _prune(run: Path, keep: int) -> None:
+    best = read_best(run)
+    kept = {path.name for path in sorted(_steps(run))[-keep:]}
+    kept.add(f"step-{best['step']:08d}" if best else "")
+    for path in _steps(run):
+        if path.name not in kept:
+            shutil.rmtree(path)
+
+
+def _write(path: Path, data: bytes) -> dict[str, Any]:
+    path.write_bytes(data)
+    return _sync(path)
+
+
+def _sync(path: Path) -> dict[str, Any]:
+    """Flushes a file to the disk; its manifest entry."""
+    with path.open("rb+") as file:
+        data = file.read()
+        os.fsync(file.fileno())
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

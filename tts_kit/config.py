@@ -1,0 +1,427 @@
+"""Every setting of the toolkit as frozen dataclasses; pure, because the runtime imports it.
+
+A YAML file of ``recipes/ljspeech/conf/`` has the sections ``audio``, ``text``, ``acoustic``,
+``vocoder``, ``train`` and ``stream``; ``acoustic`` and ``vocoder`` may name a preset and override
+single values. An unknown key is an error, so that a misspelt setting never passes silently.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tts_kit.errors import UsageError
+
+
+class ConfigError(UsageError):
+    """A configuration that cannot be used; the message names the key and the remedy."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """How sound becomes a mel. Copied into dumps, checkpoints and voice.json."""
+
+    sample_rate: int = 22050  # Hz
+    n_fft: int = 1024  # samples
+    win_length: int = 1024  # samples
+    hop_length: int = 256  # samples a mel frame
+    n_mels: int = 80
+    f_min: float = 0.0  # Hz
+    f_max: float = 8000.0  # Hz
+    log_floor: float = 1e-5  # smallest mel magnitude before the natural logarithm
+    level: float | None = -24.0  # dBFS, RMS of the loud part of every clip; None keeps levels
+    trim: float | None = 40.0  # dB below the loudest 50 ms that count as silence at both ends
+    trim_margin: float = 0.05  # seconds of silence kept at both ends
+
+    def __post_init__(self) -> None:
+        _require(self.win_length <= self.n_fft, "audio.win_length must not exceed audio.n_fft")
+        _require((self.n_fft - self.hop_length) % 2 == 0, "audio.n_fft - hop_length must be even")
+        _require(
+            0 <= self.f_min < self.f_max <= self.sample_rate / 2,
+            "audio needs 0 <= f_min < f_max <= sample_rate / 2",
+        )
+        _require(self.log_floor > 0, "audio.log_floor must be positive")
+        _require(self.hop_length > 0 and self.n_mels > 0, "audio.hop_length, n_mels must be > 0")
+
+    @property
+    def silence(self) -> float:
+        """Log-mel value of digital silence."""
+        return math.log(self.log_floor)
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """Which front end turns text into tokens."""
+
+    frontend: str = "en_char"
+
+
+@dataclass(frozen=True)
+class Tacotron2Config:
+    """Tacotron 2 (Shen et al. 2018, arXiv:1712.05884); the defaults are the paper's size."""
+
+    embedding_dim: int = 512
+    encoder_layers: int = 3
+    encoder_kernel: int = 5
+    encoder_dim: int = 512  # width of the convolutions and of the memory (both directions)
+    encoder_dropout: float = 0.5
+    attention_dim: int = 128
+    location_filters: int = 32
+    location_kernel: int = 31
+    prenet_dim: int = 256
+    prenet_layers: int = 2
+    prenet_dropout: float = 0.5  # stays on at inference
+    attention_rnn_dim: int = 1024
+    decoder_rnn_dim: int = 1024
+    rnn_dropout: float = 0.1
+    postnet_layers: int = 5
+    postnet_kernel: int = 5
+    postnet_dim: int = 512
+    postnet_dropout: float = 0.5
+    reduction: int = 1  # mel frames a decoder step (r)
+
+    def __post_init__(self) -> None:
+        _require(self.reduction >= 1, "acoustic.reduction must be at least 1")
+        _require(self.encoder_dim % 2 == 0, "acoustic.encoder_dim must be even (two directions)")
+        for name in ("encoder_kernel", "location_kernel", "postnet_kernel"):
+            _require(getattr(self, name) % 2 == 1, f"acoustic.{name} must be odd")
+
+    @property
+    def postnet_context(self) -> int:
+        """One-sided receptive field of the postnet in frames."""
+        return self.postnet_layers * (self.postnet_kernel // 2)
+
+
+@dataclass(frozen=True)
+class HifiganConfig:
+    """HiFi-GAN (Kong et al. 2020, arXiv:2010.05646); the defaults are V1."""
+
+    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
+    upsample_kernels: tuple[int, ...] = (16, 16, 4, 4)
+    channels: int = 512  # before the first upsampling; halved by each
+    resblock: int = 1  # the paper's ResBlock1 (pairs of convolutions) or ResBlock2 (single ones)
+    resblock_kernels: tuple[int, ...] = (3, 7, 11)
+    resblock_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    mpd_periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    mpd_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)
+    msd_scales: int = 3
+    msd_channels: tuple[int, ...] = (128, 128, 256, 512, 1024, 1024, 1024)
+    msd_groups: tuple[int, ...] = (1, 4, 16, 16, 16, 16, 1)
+
+    def __post_init__(self) -> None:
+        _require(self.resblock in (1, 2), "vocoder.resblock must be 1 or 2")
+        _require(
+            len(self.upsample_rates) == len(self.upsample_kernels),
+            "vocoder.upsample_rates and upsample_kernels must have the same length",
+        )
+        _require(
+            len(self.resblock_kernels) == len(self.resblock_dilations),
+            "vocoder.resblock_kernels and resblock_dilations must have the same length",
+        )
+        _require(
+            all(
+                (k - r) % 2 == 0
+                for r, k in zip(self.upsample_rates, self.upsample_kernels, strict=True)
+            ),
+            "vocoder.upsample_kernels - upsample_rates must be even",
+        )
+        _require(
+            len(self.msd_channels) == len(self.msd_groups) == 7,
+            "vocoder.msd_channels and msd_groups must have 7 entries",
+        )
+        _require(len(self.mpd_channels) == 5, "vocoder.mpd_channels must have 5 entries")
+
+    @property
+    def _upsamplings(self) -> list[tuple[int, int]]:
+        return list(zip(self.upsample_rates, self.upsample_kernels, strict=True))
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a mel frame; must equal ``AudioConfig.hop_length``."""
+        return math.prod(self.upsample_rates)
+
+    @property
+    def context(self) -> int:
+        """Mel frames on either side that one frame of audio depends on.
+
+        Walks back from the samples of frame 0 to the mel frames they are computed from.
+        """
+        reach = max(
+            (kernel - 1) // 2 * self._dilation_sum(dilations)
+            for kernel, dilations in zip(
+                self.resblock_kernels, self.resblock_dilations, strict=True
+            )
+        )
+        first, last = -3, self.hop_length - 1 + 3  # conv_post has kernel 7
+        for rate, kernel in reversed(self._upsamplings):
+            padding = (kernel - rate) // 2
+            first = -((reach - first + kernel - 1 - padding) // rate)
+            last = (last + reach + padding) // rate
+        return max(-first, last) + 3  # conv_pre has kernel 7
+
+    def _dilation_sum(self, dilations: tuple[int, ...]) -> int:
+        """Sum of the dilations in a block; ResBlock1 follows each with one of dilation 1."""
+        return sum(dilations) + (len(dilations) if self.resblock == 1 else 0)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run (``train.acoustic``, ``train.vocoder`` or ``train.finetune``)."""
+
+    steps: int = 100_000  # optimizer updates
+    batch_size: int = 32  # clips a process and update are batch_size * accumulation
+    accumulation: int = 1
+    seed: int = 1234
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-5  # reached at `decay_steps` by exponential decay
+    warmup_steps: int = 0
+    decay_steps: int = 100_000
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 1e-6
+    clip_norm: float = 1.0  # largest gradient norm
+    gate_weight: float = 8.0  # positive weight of the stop token
+    guided_weight: float = 1.0  # guided attention (Tachibana et al. 2017), at the first step
+    guided_sigma: float = 0.3
+    guided_steps: int = 20_000  # guidance decays linearly to zero here
+    segment_length: int = 8192  # samples a clip and update (vocoder)
+    mel_weight: float = 45.0  # vocoder: mel loss
+    feature_weight: float = 2.0  # vocoder: feature matching
+    adversarial_start: int = 0  # vocoder: first step with discriminators, mel loss alone before
+    log_every: int = 50
+    validate_every: int = 0  # steps; 0: once an epoch
+    validation_clips: int = 32  # clips of the dev split a validation uses
+    checkpoint_every: int = 1000
+    keep_checkpoints: int = 2
+    cache: bool = True  # keep decoded clips and mels in memory
+    workers: int = 0  # DataLoader processes
+
+    def __post_init__(self) -> None:
+        _require(self.accumulation >= 1, "train.*.accumulation must be at least 1")
+        _require(self.batch_size >= 1 and self.steps >= 1, "train.*: steps, batch_size must be > 0")
+        _require(self.keep_checkpoints >= 1, "train.*.keep_checkpoints must be at least 1")
+
+    def learning_rate_factor(self, step: int) -> float:
+        """Multiplier of ``learning_rate`` at optimizer step ``step`` (from 0)."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        progress = min(1.0, (step - self.warmup_steps) / max(1, self.decay_steps))
+        return math.pow(self.final_learning_rate / self.learning_rate, progress)
+
+
+@dataclass(frozen=True)
+class TrainSection:
+    """The ``train`` section: one TrainConfig a training stage."""
+
+    acoustic: TrainConfig = TrainConfig()
+    vocoder: TrainConfig = field(
+        default_factory=lambda: TrainConfig(
+            steps=500_000,
+            batch_size=16,
+            learning_rate=2e-4,
+            betas=(0.8, 0.99),
+            weight_decay=0.01,
+            clip_norm=1000.0,
+            decay_steps=500_000,
+        )
+    )
+    finetune: TrainConfig = field(
+        default_factory=lambda: TrainConfig(
+            steps=50_000,
+            batch_size=16,
+            learning_rate=1e-4,
+            betas=(0.8, 0.99),
+            weight_decay=0.01,
+            clip_norm=1000.0,
+            decay_steps=50_000,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How a voice speaks: stop rule, length cap, chunk schedule. The same in torch and ONNX."""
+
+    gate_threshold: float = 0.5  # probability of the stop token that ends a sentence
+    max_seconds: float = 30.0  # of one sentence
+    seconds_per_token: float = 0.25  # with base_seconds: a cap that follows the text's length
+    base_seconds: float = 3.0
+    chunk_frames: tuple[int, ...] = (8, 16, 32, 64)  # the last one repeats
+    sentence_pause: float = 0.2  # seconds of silence between sentences
+
+    def __post_init__(self) -> None:
+        _require(0 < self.gate_threshold < 1, "stream.gate_threshold must lie between 0 and 1")
+        _require(
+            len(self.chunk_frames) > 0 and min(self.chunk_frames) >= 1,
+            "stream.chunk_frames needs at least one positive number",
+        )
+
+    def max_steps(self, n_tokens: int, audio: AudioConfig, reduction: int) -> int:
+        """Decoder steps after which a sentence of ``n_tokens`` is cut."""
+        seconds = min(self.max_seconds, self.base_seconds + self.seconds_per_token * n_tokens)
+        return math.ceil(seconds * audio.sample_rate / audio.hop_length / reduction)
+
+    @property
+    def gate_logit(self) -> float:
+        """The threshold on the stop token before its sigmoid."""
+        return math.log(self.gate_threshold / (1.0 - self.gate_threshold))
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole configuration file."""
+
+    audio: AudioConfig = AudioConfig()
+    text: TextConfig = TextConfig()
+    acoustic: Tacotron2Config = Tacotron2Config()
+    vocoder: HifiganConfig = HifiganConfig()
+    train: TrainSection = TrainSection()
+    stream: StreamConfig = StreamConfig()
+
+    def __post_init__(self) -> None:
+        _require(
+            self.vocoder.hop_length == self.audio.hop_length,
+            f"vocoder.upsample_rates multiply to {self.vocoder.hop_length}, "
+            f"but audio.hop_length is {self.audio.hop_length}; make them equal",
+        )
+
+
+ACOUSTIC_PRESETS: dict[str, Tacotron2Config] = {
+    "tacotron2": Tacotron2Config(),
+    "tacotron2-edge": Tacotron2Config(
+        embedding_dim=256,
+        encoder_dim=256,
+        prenet_dim=128,
+        attention_rnn_dim=384,
+        decoder_rnn_dim=512,
+        postnet_dim=256,
+        reduction=2,
+    ),
+}
+
+_V2 = HifiganConfig(channels=128)
+_V3 = HifiganConfig(
+    upsample_rates=(8, 8, 4),
+    upsample_kernels=(16, 16, 8),
+    channels=256,
+    resblock=2,
+    resblock_kernels=(3, 5, 7),
+    resblock_dilations=((1, 2), (2, 6), (3, 12)),
+)
+VOCODER_PRESETS: dict[str, HifiganConfig] = {
+    "v1": HifiganConfig(),
+    "v2": _V2,
+    "v3": _V3,
+    "edge": dataclasses.replace(
+        _V3,
+        channels=192,
+        mpd_channels=(16, 32, 64, 128, 128),
+        msd_scales=2,
+        msd_channels=(16, 32, 64, 128, 128, 128, 128),
+        msd_groups=(1, 4, 8, 8, 8, 8, 1),
+    ),
+}
+
+T = TypeVar("T")
+
+
+def load_config(path: Path) -> Config:
+    """Reads a YAML configuration file; PyYAML is part of the ``[train]`` extra."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    try:
+        data = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        return from_dict(Config(), data)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def from_dict(base: T, data: Any, *, where: str = "") -> T:
+    """The dataclass ``base`` with the values of ``data`` (plain YAML or JSON) laid over it.
+
+    Unknown keys are errors. A ``preset`` key in an ``acoustic`` or ``vocoder`` section replaces
+    ``base`` by that preset.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where or 'the configuration '}must be a mapping of keys to values")
+    values = dict(data)
+    if "preset" in values:
+        base = _preset(base, values.pop("preset"), where)
+    hints = typing.get_type_hints(type(base))
+    unknown = sorted(set(values) - set(hints), key=str)
+    if unknown:
+        raise ConfigError(f"unknown key {where}{unknown[0]}; known: {', '.join(sorted(hints))}")
+    for name, value in values.items():
+        values[name] = _convert(hints[name], value, f"{where}{name}", getattr(base, name))
+    return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain JSON-ready data of a configuration dataclass; ``from_dict`` reads it back."""
+    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
+
+
+def fingerprint(*parts: Any) -> str:
+    """SHA-256 over dataclasses and JSON-ready values: equal exactly when all values are equal."""
+    plain = [dataclasses.asdict(p) if dataclasses.is_dataclass(p) else p for p in parts]  # type: ignore[arg-type]
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _preset(base: T, name: Any, where: str) -> T:
+    known: dict[str, Any] = {}
+    if isinstance(base, Tacotron2Config):
+        known = ACOUSTIC_PRESETS
+    elif isinstance(base, HifiganConfig):
+        known = VOCODER_PRESETS
+    if name not in known:
+        raise ConfigError(f"unknown {where}preset {name!r}; known: {', '.join(known) or 'none'}")
+    return typing.cast(T, known[name])
+
+
+def _convert(hint: Any, value: Any, where: str, default: Any) -> Any:
+    """Checks a plain value against a type hint; lists become tuples, sections dataclasses."""
+    if dataclasses.is_dataclass(hint):
+        return from_dict(default, value, where=f"{where}.")
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        if value is None:
+            return None
+        return _convert(next(a for a in args if a is not type(None)), value, where, default)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{where} must be a list, not {value!r}")
+        return tuple(_convert(args[0], v, f"{where}[{i}]", None) for i, v in enumerate(value))
+    if hint is float and isinstance(value, str):
+        value = _float(value, where)  # YAML 1.1 reads 1e-3 as a string
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ConfigError(f"{where} must be {hint.__name__}, not {value!r}")
+    return value
+
+
+def _float(value: str, where: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigError(f"{where} must be float, not {value!r}") from None

@@ -1,0 +1,98 @@
+"""Training losses. Sums over what is real, never over padding."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tts_kit.models.discriminators import Judgement
+from tts_kit.models.tacotron2 import Tacotron2Output, length_mask
+
+
+class Tacotron2Losses(NamedTuple):
+    """Sums over the valid elements of a batch and how many there are, so that several processes
+    can be averaged exactly."""
+
+    coarse: Tensor  # squared error before the postnet, mean over mel channels, sum over frames
+    refined: Tensor  # the same after the postnet
+    gate: Tensor  # binary cross entropy, sum over decoder steps
+    guided: Tensor  # attention away from the diagonal, sum over decoder steps
+    frames: Tensor  # number of valid frames
+    steps: Tensor  # number of valid decoder steps
+
+
+def tacotron2_losses(
+    output: Tacotron2Output,
+    mel: Tensor,
+    mel_lengths: Tensor,
+    token_lengths: Tensor,
+    *,
+    reduction: int,
+    gate_weight: float,
+    guided_sigma: float,
+) -> Tacotron2Losses:
+    """``mel`` (B, n_mels, F) with ``mel_lengths`` (B,) valid frames, ``token_lengths`` (B,).
+
+    The stop token is 1 on the step that holds the last valid frame. The gate of a step behind it is
+    padding and does not count.
+    """
+    valid = length_mask(mel_lengths, mel.shape[2])  # (B, F)
+    step_lengths = torch.div(mel_lengths + reduction - 1, reduction, rounding_mode="floor")
+    gate = output.gate.float()
+    steps = length_mask(step_lengths, gate.shape[1])  # (B, S)
+    target = F.one_hot(step_lengths - 1, gate.shape[1]).to(gate.dtype)
+    gate_loss = F.binary_cross_entropy_with_logits(
+        gate, target, pos_weight=gate.new_tensor(gate_weight), reduction="none"
+    )
+    guide = guided_attention_weights(
+        token_lengths, step_lengths, output.alignment.shape[1:], guided_sigma
+    )
+    return Tacotron2Losses(
+        coarse=((output.mel.float() - mel).square().mean(dim=1) * valid).sum(),
+        refined=((output.refined.float() - mel).square().mean(dim=1) * valid).sum(),
+        gate=(gate_loss * steps).sum(),
+        guided=(output.alignment.float() * guide).sum(),
+        frames=valid.sum(),
+        steps=steps.sum(),
+    )
+
+
+def guided_attention_weights(
+    token_lengths: Tensor, step_lengths: Tensor, shape: tuple[int, ...], sigma: float
+) -> Tensor:
+    """Penalty (B, S, L) of attention away from the diagonal: 1 - exp(-(l/L - s/S)^2 / (2 sigma^2)),
+    zero on padding (Tachibana et al. 2017, arXiv:1710.08969, section 4)."""
+    steps, length = shape
+    position = torch.arange(length, device=token_lengths.device) / token_lengths.unsqueeze(1)
+    time = torch.arange(steps, device=token_lengths.device) / step_lengths.unsqueeze(1)
+    distance = position.unsqueeze(1) - time.unsqueeze(2)  # (B, S, L)
+    penalty = 1.0 - torch.exp(-distance.square() / (2.0 * sigma**2))
+    real = length_mask(token_lengths, length).unsqueeze(1)
+    return penalty * real * length_mask(step_lengths, steps).unsqueeze(2)
+
+
+def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> Tensor:
+    """Least squares: real towards 1, generated towards 0 (HiFi-GAN equation 1)."""
+    terms = [
+        (1.0 - r.score.float()).square().mean() + f.score.float().square().mean()
+        for r, f in zip(real, fake, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+def adversarial_loss(fake: list[Judgement]) -> Tensor:
+    """Least squares: generated towards 1 (HiFi-GAN equation 2)."""
+    return torch.stack([(1.0 - f.score.float()).square().mean() for f in fake]).sum()
+
+
+def feature_matching_loss(real: list[Judgement], fake: list[Judgement]) -> Tensor:
+    """L1 between the features of real and generated waves (HiFi-GAN equation 4)."""
+    terms = [
+        F.l1_loss(f.float(), r.float().detach())
+        for judged_real, judged_fake in zip(real, fake, strict=True)
+        for r, f in zip(judged_real.features, judged_fake.features, strict=True)
+    ]
+    return torch.stack(terms).sum()
