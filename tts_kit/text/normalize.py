@@ -71,8 +71,9 @@ _CURRENCIES = {
     "€": ("euro", "euros", "cent", "cents"),
 }
 
-# A run of digits is taken whole at its first digit: the lookbehinds keep matches out of its middle.
-_GROUPED = r"(?<!\d)\d{1,3}(?:,\d{3})++(?!\d)"
+# A number is only looked at from its first digit: the lookbehinds keep matches out of its middle,
+# or a long one that fails to match would be scanned once for each of its digits.
+_GROUPED = r"(?<!\d)(?<!\d,)\d{1,3}(?:,\d{3})++(?!\d)"
 _WHOLE = rf"(?:{_GROUPED}|(?<!\d)\d++)"
 _MONEY = re.compile(
     rf"([$£€]) ?+(?:({_WHOLE})(?:\.(\d++))?+|\.(\d++))"

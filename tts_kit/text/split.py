@@ -52,7 +52,8 @@ def _matched_end(pattern: re.Pattern[str], text: str, start: int, end: int) -> i
 
 def _ends_sentence(text: str, match: re.Match[str]) -> bool:
     marks = match["marks"]
-    following = text[_matched_end(_SPACE, text, match.end(), len(text)) :][:1]
+    begin = _matched_end(_SPACE, text, match.end(), len(text))
+    following = text[begin : begin + 1]
     trailing_off = len(marks) > 1 and set(marks) <= {"."} or "…" in marks
     if following.islower() and (match["closers"] or trailing_off):
         return False  # "Why?" he asked; well... perhaps

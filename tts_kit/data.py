@@ -1,0 +1,215 @@
+"""Datasets, and batches as a pure function of (seed, position)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tts_kit.audio import FloatArray, load_clip
+from tts_kit.config import AudioConfig, to_dict
+from tts_kit.corpus import AUDIO, MANIFESTS, Clip, read_clip_bytes, read_manifest
+from tts_kit.errors import CheckpointError, CorpusError, TrainingError
+from tts_kit.mel import LogMel
+from tts_kit.text import Frontend
+
+
+class Position(NamedTuple):
+    """A clip in a batch: its index in the split, and the batch's number since the start."""
+
+    clip: int
+    batch: int
+
+
+class AcousticBatch(NamedTuple):
+    """A padded batch for Tacotron2."""
+
+    ids: list[str]
+    tokens: Tensor  # (B, L) int64, zero behind each length
+    token_lengths: Tensor  # (B,)
+    mel: Tensor  # (B, n_mels, F), silence behind each length, F a multiple of r
+    mel_lengths: Tensor  # (B,)
+
+
+class VocoderBatch(NamedTuple):
+    """A batch of segments for HiFi-GAN; the mel's frame i belongs to samples [i hop, i hop + hop)."""
+
+    ids: list[str]
+    mel: Tensor  # (B, n_mels, F) the generator's input
+    wav: Tensor  # (B, F * hop_length)
+
+
+def load_split(data: Path, split: str, audio: AudioConfig) -> list[Clip]:
+    """Clips of ``train``, ``dev`` or ``test``, refused if stage 0 used other audio settings."""
+    try:
+        settings = json.loads((data / AUDIO).read_text("utf-8"))
+    except (OSError, ValueError):
+        raise CorpusError(f"no prepared data in {data}: run stage 0 first") from None
+    if settings != to_dict(audio):
+        raise CorpusError(f"{data} was prepared with other audio settings: run stage 0 again")
+    return read_manifest(data / MANIFESTS[split])
+
+
+class ClipAudio:
+    """The conditioned wave and the mel of each clip, kept in memory if asked."""
+
+    def __init__(self, clips: Sequence[Clip], audio: AudioConfig, *, cache: bool) -> None:
+        self.clips, self.audio = clips, audio
+        self._log_mel = LogMel(audio)
+        size = None if cache else 0
+        self.wav = lru_cache(maxsize=size)(self._wav)
+        self.mel = lru_cache(maxsize=size)(self._mel)
+
+    def _wav(self, index: int) -> FloatArray:
+        """(F * hop_length,): cut to whole frames."""
+        clip = self.clips[index]
+        wav = load_clip(read_clip_bytes(clip), self.audio)
+        if len(wav) != clip.n_samples:
+            raise CorpusError(
+                f"{clip.path} has {len(wav)} samples, not {clip.n_samples}: run stage 0"
+            )
+        return wav[: len(wav) // self.audio.hop_length * self.audio.hop_length]
+
+    def _mel(self, index: int) -> Tensor:
+        """(n_mels, F)."""
+        mel: Tensor = self._log_mel(torch.from_numpy(self.wav(index)).unsqueeze(0)).squeeze(0)
+        return mel
+
+
+class AcousticDataset(Dataset[tuple[str, Tensor, Tensor]]):
+    """Id, tokens and mel of a clip."""
+
+    def __init__(self, audio: ClipAudio, frontend: Frontend) -> None:
+        self.audio = audio
+        self.tokens = [torch.tensor(frontend.encode(c.normalized).tokens) for c in audio.clips]
+
+    def __getitem__(self, at: Position) -> tuple[str, Tensor, Tensor]:
+        return self.audio.clips[at.clip].id, self.tokens[at.clip], self.audio.mel(at.clip)
+
+
+@dataclass(frozen=True)
+class VocoderDataset(Dataset[tuple[str, Tensor, Tensor]]):
+    """Id, mel segment (n_mels, F) and wave segment (F * hop_length,) at a place drawn from
+    (seed, batch, clip). With ``mels`` (a folder of dumps) the input mel is the predicted one."""
+
+    audio: ClipAudio
+    frames: int
+    seed: int
+    mels: Path | None = None
+
+    def __getitem__(self, at: Position) -> tuple[str, Tensor, Tensor]:
+        clip, hop_length = self.audio.clips[at.clip], self.audio.audio.hop_length
+        wav = torch.from_numpy(self.audio.wav(at.clip))
+        mel = self.audio.mel(at.clip) if self.mels is None else read_mel(self.mels, clip.id)
+        if mel.shape[1] * hop_length != len(wav):
+            raise CheckpointError(
+                f"the dumped mel of {clip.id} has {mel.shape[1]} frames, its audio "
+                f"{len(wav) // hop_length}: run stage 3 with --force"
+            )
+        last = mel.shape[1] - self.frames
+        if last < 0:
+            raise CorpusError(
+                f"{clip.id} is shorter than a training segment of {self.frames} frames: "
+                "lower train.*.segment_length"
+            )
+        start = int(np.random.default_rng((self.seed, *at)).integers(last + 1))
+        segment = mel[:, start : start + self.frames]
+        samples = wav[start * hop_length : (start + self.frames) * hop_length]
+        return clip.id, segment, samples
+
+
+def read_mel(folder: Path, clip_id: str) -> Tensor:
+    """A dumped mel (n_mels, F)."""
+    try:
+        return torch.from_numpy(np.load(folder / f"{clip_id}.npy", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"no dumped mel of {clip_id} in {folder}: run stage 3") from error
+
+
+def collate_acoustic(
+    items: Sequence[tuple[str, Tensor, Tensor]], *, reduction: int, silence: float
+) -> AcousticBatch:
+    """Pads tokens with zeros and mels with silence up to a whole decoder step."""
+    ids, tokens, mels = zip(*items, strict=True)
+    frames = -(-max(m.shape[1] for m in mels) // reduction) * reduction
+    mel = torch.full((len(mels), mels[0].shape[0], frames), silence)
+    for row, m in zip(mel, mels, strict=True):
+        row[:, : m.shape[1]] = m
+    return AcousticBatch(
+        list(ids),
+        torch.nn.utils.rnn.pad_sequence(list(tokens), batch_first=True),
+        torch.tensor([len(t) for t in tokens]),
+        mel,
+        torch.tensor([m.shape[1] for m in mels]),
+    )
+
+
+def collate_vocoder(items: Sequence[tuple[str, Tensor, Tensor]]) -> VocoderBatch:
+    """Stacks segments of one length."""
+    ids, mels, wavs = zip(*items, strict=True)
+    return VocoderBatch(list(ids), torch.stack(mels), torch.stack(wavs))
+
+
+def epoch_batches(
+    lengths: Sequence[int], *, batch_size: int, world: int, seed: int, epoch: int
+) -> list[list[list[int]]]:
+    """All clips of one epoch, each exactly once: [batch][rank] -> clip indices.
+
+    Clips of about equal length share a batch (their length is jittered by 10 % each epoch), and the
+    batches are shuffled. Every rank has at least one clip in every batch.
+    """
+    if len(lengths) < world:
+        raise TrainingError(f"{len(lengths)} training clips are too few for {world} processes")
+    rng = np.random.default_rng((seed, epoch))
+    jittered = np.asarray(lengths) * rng.uniform(0.9, 1.1, len(lengths))
+    order = np.argsort(jittered, kind="stable").tolist()
+    size = batch_size * world
+    batches = [order[i : i + size] for i in range(0, len(order), size)]
+    if len(batches[-1]) < world:
+        tail = batches.pop()
+        batches[-1] += tail
+    return [
+        [batches[i][rank::world] for rank in range(world)] for i in rng.permutation(len(batches))
+    ]
+
+
+@dataclass(frozen=True)
+class BatchStream:
+    """The endless list of one rank's batches from batch number ``start`` on (a batch sampler)."""
+
+    lengths: tuple[int, ...]
+    batch_size: int
+    world: int
+    rank: int
+    seed: int
+    start: int = 0
+
+    def batches_per_epoch(self) -> int:
+        """The same in every epoch."""
+        return len(self._epoch(0))
+
+    def __iter__(self) -> Iterator[list[Position]]:
+        size = self.batches_per_epoch()
+        number = self.start
+        while True:
+            epoch = self._epoch(number // size)
+            for batch in epoch[number % size :]:
+                yield [Position(clip, number) for clip in batch[self.rank]]
+                number += 1
+
+    def _epoch(self, epoch: int) -> list[list[list[int]]]:
+        return epoch_batches(
+            self.lengths,
+            batch_size=self.batch_size,
+            world=self.world,
+            seed=self.seed,
+            epoch=epoch,
+        )

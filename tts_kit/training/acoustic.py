@@ -1,0 +1,265 @@
+"""Stage 1: trains Tacotron 2. Start it with torchrun for several processes."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+
+from tts_kit.alignment import alignment_health
+from tts_kit.cli import run_command
+from tts_kit.config import load_config, to_dict
+from tts_kit.data import (
+    AcousticBatch,
+    AcousticDataset,
+    ClipAudio,
+    Position,
+    collate_acoustic,
+    load_split,
+)
+from tts_kit.inference import free_run
+from tts_kit.losses import Tacotron2Losses, tacotron2_losses
+from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.text import Frontend, load_frontend
+from tts_kit.training.options import training_options
+from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels
+from tts_kit.training.run import RunOptions, TrainingRun, check_audio, to_device
+
+logger = logging.getLogger(__name__)
+
+SPOKEN = 3  # validation sentences that are also decoded free-running
+
+
+def train(options: RunOptions) -> None:
+    """Trains until ``train.acoustic.steps``, from the last checkpoint if there is one."""
+    config = load_config(options.conf)
+    frontend = load_frontend(config.text.frontend)
+    settings = config.train.acoustic
+    depends_on = (config.audio, config.text, frontend.version, config.acoustic)
+    run = TrainingRun("tacotron2", options, config, settings, depends_on=depends_on)
+    if run.init is not None:
+        check_audio(run.init, to_dict(config.audio))
+    if run.is_done:
+        logger.info("tacotron2: done, %d steps", run.step)
+        return
+    trainer = AcousticTrainer(run, frontend)
+    trainer.fit()
+
+
+class AcousticTrainer:
+    """The training loop and its validation."""
+
+    def __init__(self, run: TrainingRun, frontend: Frontend) -> None:
+        self.run, self.config, self.settings = run, run.config, run.train
+        audio = self.config.audio
+        clips = load_split(run.options.data, "train", audio)
+        self.dataset = AcousticDataset(ClipAudio(clips, audio, cache=self.settings.cache), frontend)
+        dev = load_split(run.options.data, "dev", audio)[: self.settings.validation_clips]
+        self.dev = AcousticDataset(ClipAudio(dev, audio, cache=True), frontend)
+        self.collate = functools.partial(
+            collate_acoustic, reduction=self.config.acoustic.reduction, silence=audio.silence
+        )
+        torch.manual_seed(self.settings.seed)
+        model = Tacotron2(len(frontend.symbols), audio.n_mels, self.config.acoustic)
+        run.start({"tacotron2": model})
+        optimizer = torch.optim.Adam(
+            model.parameters(),
+            lr=self.settings.learning_rate,
+            betas=self.settings.betas,
+            weight_decay=self.settings.weight_decay,
+        )
+        self.model, self.optimizer = run.accelerator.prepare(model, optimizer)
+        run.restore({"optimizer": self.optimizer})
+        self.meta = {
+            "audio": to_dict(audio),
+            "text": {
+                "frontend": frontend.name,
+                "version": frontend.version,
+                "symbols": list(frontend.symbols),
+            },
+            "acoustic": to_dict(self.config.acoustic),
+        }
+
+    def fit(self) -> None:
+        """Runs to the last step; validates, logs and saves on the way."""
+        run, settings = self.run, self.settings
+        lengths = [clip.n_samples for clip in self.dataset.audio.clips]
+        epoch, batches = run.batches(self.dataset, lengths, self.collate)
+        for step in run.steps():
+            values = self._train_step(batches)
+            if (step + 1) % settings.log_every == 0 and values:
+                run.log("train", values)
+            validated = run.is_due(settings.validate_every, epoch)
+            if validated:
+                self._validate()
+            if run.is_due(settings.checkpoint_every, epoch):
+                networks = {"tacotron2": self.model}
+                run.save(networks, {"optimizer": self.optimizer}, self.meta)
+        run.finish()
+
+    def _train_step(self, batches: Iterator[AcousticBatch]) -> dict[str, float]:
+        """One optimizer update over ``accumulation`` batches, averaged over all frames of all
+        processes."""
+        run, accelerator = self.run, self.run.accelerator
+        window = [
+            to_device(next(batches), accelerator.device) for _ in range(self.settings.accumulation)
+        ]
+        frames, steps = self._count(window)
+        total: dict[str, Tensor] = {}
+        self.model.train()
+        for batch in window:
+            with accelerator.accumulate(self.model):
+                parts = self._losses(batch)
+                loss, values = self._weigh(parts, frames, steps)
+                # accelerate divides by the accumulation, DDP by the processes: undo both, for
+                # the sums were divided by the totals already.
+                scale = accelerator.num_processes * self.settings.accumulation
+                accelerator.backward(loss * scale)
+                if accelerator.sync_gradients:
+                    ids = [clip for b in window for clip in b.ids]
+                    norm = run.update(self.optimizer, self.model, ids)
+            for name, value in values.items():
+                total[name] = total.get(name, torch.zeros_like(value)) + value.detach()
+        if norm is None or (run.step + 1) % self.settings.log_every != 0:
+            return {}
+        stacked = accelerator.reduce(torch.stack(list(total.values())), "sum").tolist()
+        rate = self.settings.learning_rate * self.settings.learning_rate_factor(run.step)
+        return {**dict(zip(total, stacked, strict=True)), "grad_norm": norm, "rate": rate}
+
+    def _count(self, window: list[AcousticBatch]) -> tuple[Tensor, Tensor]:
+        """Valid frames and decoder steps of an update, over all processes."""
+        reduction = self.config.acoustic.reduction
+        lengths = torch.cat([batch.mel_lengths for batch in window])
+        steps = (lengths + reduction - 1) // reduction
+        counts = torch.stack((lengths.sum(), steps.sum()))
+        total = self.run.accelerator.reduce(counts, "sum")
+        return total[0], total[1]
+
+    def _losses(self, batch: AcousticBatch) -> Tacotron2Losses:
+        output = self.model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+        return tacotron2_losses(
+            output,
+            batch.mel,
+            batch.mel_lengths,
+            batch.token_lengths,
+            reduction=self.config.acoustic.reduction,
+            gate_weight=self.settings.gate_weight,
+            guided_sigma=self.settings.guided_sigma,
+        )
+
+    def _weigh(
+        self, parts: Tacotron2Losses, frames: Tensor, steps: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and its parts as means over ``frames`` and ``steps``."""
+        left = max(0.0, 1.0 - self.run.step / max(1, self.settings.guided_steps))
+        values = {
+            "mel_coarse": parts.coarse / frames,
+            "mel_refined": parts.refined / frames,
+            "gate": parts.gate / steps,
+            "guided": parts.guided / steps,
+        }
+        guided = self.settings.guided_weight * left * values["guided"]
+        loss = values["mel_coarse"] + values["mel_refined"] + values["gate"] + guided
+        return loss, {"loss": loss, **values}
+
+    def _validate(self) -> None:
+        """Teacher-forced losses over the dev clips, then free-running speech with pictures."""
+        if self.run.is_main:
+            model = self.run.accelerator.unwrap_model(self.model)
+            model.eval()
+            # Its own random numbers: a validation must not change what training draws next.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.settings.seed)
+                values = self._teacher_forced(model)
+                values |= self._free_running(model)
+            self.run.log("dev", values)
+            self.run.mark_best(values["mel_refined"])
+            self.run.log_images(self._pictures())
+        self.run.accelerator.wait_for_everyone()
+
+    def _pictures(self) -> Path:
+        return self.run.options.out / "plots" / f"step-{self.run.step + 1:08d}"
+
+    @torch.no_grad()
+    def _teacher_forced(self, model: Tacotron2) -> dict[str, float]:
+        n_clips, size = len(self.dev.audio.clips), self.settings.batch_size
+        sums: dict[str, float] = {}
+        device = self.run.accelerator.device
+        for start in range(0, n_clips, size):
+            indices = range(start, min(start + size, n_clips))
+            batch = to_device(self.collate([self.dev[Position(i, 0)] for i in indices]), device)
+            output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+            parts = tacotron2_losses(
+                output,
+                batch.mel,
+                batch.mel_lengths,
+                batch.token_lengths,
+                reduction=self.config.acoustic.reduction,
+                gate_weight=self.settings.gate_weight,
+                guided_sigma=self.settings.guided_sigma,
+            )
+            for name, value in parts._asdict().items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+            if start == 0:
+                frames = int(batch.mel_lengths[0])
+                mels = {"recording": batch.mel, "before postnet": output.mel}
+                mels["teacher-forced"] = output.refined
+                plot_mels(
+                    self._pictures() / "teacher-forced-mel.png",
+                    {name: mel[0, :, :frames].float().cpu().numpy() for name, mel in mels.items()},
+                )
+        return {
+            "mel_coarse": sums["coarse"] / sums["frames"],
+            "mel_refined": sums["refined"] / sums["frames"],
+            "gate": sums["gate"] / sums["steps"],
+            "guided": sums["guided"] / sums["steps"],
+        }
+
+    @torch.no_grad()
+    def _free_running(self, model: Tacotron2) -> dict[str, float]:
+        pictures, healths, stopped = self._pictures(), [], []
+        alignments = {}
+        for i, clip in enumerate(self.dev.audio.clips[:SPOKEN]):
+            tokens = self.dev.tokens[i].tolist()
+            spoken = free_run(
+                model, tokens, audio=self.config.audio, stream=self.config.stream, seed=i
+            )
+            healths.append(alignment_health(spoken.alignment))
+            stopped.append(spoken.status == "ok")
+            alignments[f"{clip.id}, free"] = spoken.alignment
+            if i == 0:
+                recorded = self.dev.audio.mel(i).numpy()
+                panels = {"recording": recorded, "free-running": spoken.refined}
+                plot_mels(pictures / "free-running-mel.png", panels)
+                plot_gate(pictures / "gate.png", spoken.gate, self.config.stream.gate_logit)
+        alignments["teacher-forced"] = self._forced_alignment(model)
+        plot_alignments(pictures / "alignments.png", alignments)
+        return {
+            "coverage": float(np.mean([h.coverage for h in healths])),
+            "backward_jumps": float(np.mean([h.backward_jumps for h in healths])),
+            "focus": float(np.mean([h.focus for h in healths])),
+            "stopped": float(np.mean(stopped)),
+        }
+
+    def _forced_alignment(self, model: Tacotron2) -> Any:
+        """Alignment (S, L) of the first dev clip with teacher forcing."""
+        batch = to_device(self.collate([self.dev[Position(0, 0)]]), self.run.accelerator.device)
+        output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+        return output.alignment[0].float().cpu().numpy()
+
+
+@click.command(help=__doc__)
+@training_options
+def main(**options: Any) -> None:
+    run_command(train, RunOptions(**options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""What both trainers share: process group, precision, folder, checkpoints, metrics, progress."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import accelerate
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from tts_kit import __version__
+from tts_kit.checkpoint import (
+    Checkpoint,
+    latest_checkpoint,
+    mark_best,
+    open_checkpoint,
+    save_checkpoint,
+)
+from tts_kit.config import Config, TrainConfig, fingerprint, to_dict
+from tts_kit.corpus import manifest_hash
+from tts_kit.data import BatchStream
+from tts_kit.errors import DependencyError, OutputError, TrainingError, UsageError
+from tts_kit.stage import Stage
+from tts_kit.training.plots import plot_losses
+
+logger = logging.getLogger(__name__)
+
+METRICS = "metrics.jsonl"
+# Settings that do not change the curve: a run goes on when only these changed.
+_FREE = ("steps", "log_every", "validate_every", "validation_clips", "checkpoint_every")
+_FREE_TOO = ("keep_checkpoints", "cache", "workers")
+_MAX_BAD_STEPS = 10  # non-finite steps in a row before training stops
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The command line of a training stage."""
+
+    conf: Path
+    data: Path
+    out: Path
+    mixed_precision: str = "no"
+    init_from: Path | None = None
+    force: bool = False
+    wandb: str | None = None  # project name
+
+
+class TrainingRun:
+    """One training run: knows its folder, its settings and where it stands."""
+
+    def __init__(
+        self,
+        name: str,
+        options: RunOptions,
+        config: Config,
+        train: TrainConfig,
+        *,
+        depends_on: tuple[Any, ...],
+    ) -> None:
+        self.name, self.options, self.config, self.train = name, options, config, train
+        self.accelerator = make_accelerator(options, train.accumulation)
+        self.is_main = self.accelerator.is_main_process
+        self.init = None if options.init_from is None else open_checkpoint(options.init_from)
+        relevant = {k: v for k, v in to_dict(train).items() if k not in _FREE + _FREE_TOO}
+        inputs = fingerprint(
+            *depends_on,
+            relevant,
+            self.accelerator.num_processes,
+            options.mixed_precision,
+            manifest_hash(options.data),
+            None if self.init is None else self.init.manifest["files"],
+        )
+        self.stage = Stage(name, options.out, inputs)
+        if self.is_main:
+            self.stage.begin(force=options.force, keep_old=True)
+        self.accelerator.wait_for_everyone()
+        self.resumed = latest_checkpoint(options.out)
+        self.step = 0 if self.resumed is None else self.resumed.step
+        self._bad_steps = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.step >= self.train.steps
+
+    def start(self, networks: dict[str, nn.Module]) -> None:
+        """Loads the weights to go on from, and opens logs and trackers."""
+        source = self.resumed or self.init
+        if source is not None:
+            for name, network in networks.items():
+                network.load_state_dict(source.weights(name))
+        if not self.is_main:
+            return
+        self._open_logs()
+        count = sum(p.numel() for network in networks.values() for p in network.parameters())
+        logger.info(
+            "%s: %.2f M parameters, step %d of %d, %d process(es), precision %s",
+            *(self.name, count / 1e6, self.step, self.train.steps),
+            *(self.accelerator.num_processes, self.options.mixed_precision),
+        )
+
+    def batches(
+        self, dataset: Dataset[Any], lengths: list[int], collate: Callable[[Any], Any]
+    ) -> tuple[int, Iterator[Any]]:
+        """Batches an epoch, and this rank's endless batches from the present step on."""
+        accumulation = self.train.accumulation
+        stream = BatchStream(
+            tuple(lengths),
+            self.train.batch_size,
+            self.accelerator.num_processes,
+            self.accelerator.process_index,
+            self.train.seed,
+            start=self.step * accumulation,
+        )
+        loader = DataLoader(
+            dataset,
+            batch_sampler=stream,
+            collate_fn=collate,
+            num_workers=self.train.workers,
+            persistent_workers=self.train.workers > 0,
+        )
+        return stream.batches_per_epoch(), iter(loader)
+
+    def steps(self) -> Iterator[int]:
+        """The steps still to do, with a progress bar; seeds torch anew from (seed, step, rank)."""
+        with tqdm(
+            total=self.train.steps,
+            initial=self.step,
+            desc=self.name,
+            unit="step",
+            disable=not self.is_main,
+            mininterval=1.0,
+        ) as self._bar:
+            while not self.is_done:
+                rank = self.accelerator.process_index
+                torch.manual_seed(hash((self.train.seed, self.step, rank)) & 0x7FFFFFFF)
+                yield self.step
+                self.step += 1
+                self._bar.update()
+
+    def update(
+        self, optimizer: torch.optim.Optimizer, network: nn.Module, ids: list[str]
+    ) -> float | None:
+        """Clips the gradients and takes one optimizer step at this step's learning rate.
+
+        A non-finite gradient is skipped, its clips are named, and None comes back; after ten such
+        steps in a row training stops.
+        """
+        rate = self.train.learning_rate * self.train.learning_rate_factor(self.step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        norm = float(self.accelerator.clip_grad_norm_(network.parameters(), self.train.clip_norm))
+        finite = norm == norm and norm != float("inf")
+        if finite or self.options.mixed_precision == "fp16":  # whose scaler skips and adapts
+            optimizer.step()
+        optimizer.zero_grad()
+        if finite:
+            self._bad_steps = 0
+            return norm
+        self._bad_steps += 1
+        logger.warning("step %d skipped, its gradient is not finite: %s", self.step, " ".join(ids))
+        if self._bad_steps >= _MAX_BAD_STEPS:
+            raise TrainingError(
+                f"{_MAX_BAD_STEPS} steps in a row were not finite; the last checkpoint in "
+                f"{self.options.out} is whole: lower the learning rate or check the named clips"
+            )
+        return None
+
+    def log(self, split: str, values: dict[str, float], *, step: int | None = None) -> None:
+        """Metrics to the progress bar, ``metrics.jsonl``, TensorBoard and W&B."""
+        if not self.is_main:
+            return
+        at = self.step + 1 if step is None else step
+        rounded = {name: round(value, 6) for name, value in values.items()}
+        record = {"step": at, "split": split, "time": round(time.time(), 1), "values": rounded}
+        with (self.options.out / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self.accelerator.log({f"{split}/{k}": v for k, v in values.items()}, step=at)
+        shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())
+        tqdm.write(f"{self.name} {split} step {at}: {shown}")
+
+    def log_images(self, folder: Path) -> None:
+        """The PNGs of a validation to TensorBoard and W&B."""
+        import matplotlib.image
+
+        images = {p.stem: matplotlib.image.imread(p)[None, ..., :3] for p in folder.glob("*.png")}
+        for tracker in self.accelerator.trackers:
+            tracker.log_images(images, step=self.step + 1)  # type: ignore[attr-defined]
+
+    def is_due(self, every: int, epoch_batches: int) -> bool:
+        """Whether something that happens ``every`` steps (0: once an epoch) is due after this
+        step. The last step is always due."""
+        period = every or max(1, epoch_batches // self.train.accumulation)
+        return (self.step + 1) % period == 0 or self.step + 1 == self.train.steps
+
+    def save(
+        self,
+        networks: dict[str, nn.Module],
+        optimizers: dict[str, torch.optim.Optimizer],
+        meta: dict[str, Any],
+    ) -> None:
+        """A checkpoint of the state after the present step, by the main process."""
+        if self.is_main:
+            training: dict[str, Any] = {n: o.state_dict() for n, o in optimizers.items()}
+            if self.accelerator.scaler is not None:
+                training["scaler"] = self.accelerator.scaler.state_dict()
+            save_checkpoint(
+                self.options.out,
+                self.step + 1,
+                networks={
+                    n: self.accelerator.unwrap_model(network).state_dict()
+                    for n, network in networks.items()
+                },
+                training=training,
+                meta={"stage": self.name, "tts_kit": __version__, **meta},
+                keep=self.train.keep_checkpoints,
+            )
+            plot_losses(self.options.out / METRICS, self.options.out / "losses.png")
+        self.accelerator.wait_for_everyone()
+
+    def restore(self, optimizers: dict[str, torch.optim.Optimizer]) -> None:
+        """Puts the optimizers back where the resumed checkpoint left them."""
+        if self.resumed is None:
+            return
+        state = self.resumed.training()
+        for name, optimizer in optimizers.items():
+            optimizer.load_state_dict(state[name])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+
+    def mark_best(self, loss: float) -> None:
+        """Notes the validation loss of the checkpoint that is about to be written."""
+        if self.is_main:
+            mark_best(self.options.out, self.step + 1, loss)
+
+    def finish(self, **results: Any) -> None:
+        """Closes the run."""
+        if self.is_main:
+            self.stage.finish(steps=self.step, **results)
+        self.accelerator.end_training()
+
+    def _open_logs(self) -> None:
+        out = self.options.out
+        settings = {
+            "config": to_dict(self.config),
+            "train": to_dict(self.train),
+            "mixed_precision": self.options.mixed_precision,
+            "processes": self.accelerator.num_processes,
+            "corpus": manifest_hash(self.options.data),
+            "git": git_revision(),
+            "packages": {
+                "torch": torch.__version__,
+                "accelerate": accelerate.__version__,
+                "tts-kit": __version__,
+            },
+        }
+        try:
+            (out / "run.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+            _truncate(out / METRICS, self.step)
+        except OSError as error:
+            raise OutputError(f"cannot write {out}: {error.strerror}; choose --expdir") from error
+        self.accelerator.init_trackers(self.options.wandb or "logs")
+
+
+def make_accelerator(options: RunOptions, accumulation: int) -> Accelerator:
+    """The Accelerator of a training stage, after the checks that accelerate leaves out."""
+    if options.mixed_precision == "fp16" and not torch.cuda.is_available():
+        raise UsageError("fp16 needs a CUDA device; on CPU use --mixed_precision bf16 or no")
+    trackers = ["tensorboard"]
+    if options.wandb is not None:
+        try:
+            import wandb  # type: ignore[import-not-found]  # noqa: F401
+        except ImportError as error:
+            raise DependencyError("--wandb needs wandb: pip install wandb") from error
+        trackers.append("wandb")
+    return Accelerator(
+        mixed_precision=options.mixed_precision,
+        gradient_accumulation_steps=accumulation,
+        log_with=trackers,
+        project_dir=str(options.out),
+    )
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A NamedTuple batch with its tensors on ``device``."""
+    return type(batch)(*(v.to(device) if isinstance(v, Tensor) else v for v in batch))
+
+
+def stage_checkpoint(path: Path, audio: dict[str, Any]) -> Checkpoint:
+    """A checkpoint to build on, refused if its audio settings are not ``audio``."""
+    checkpoint = open_checkpoint(path)
+    check_audio(checkpoint, audio)
+    return checkpoint
+
+
+def check_audio(checkpoint: Checkpoint, audio: dict[str, Any]) -> None:
+    """UsageError where a checkpoint was trained with other audio settings."""
+    found = checkpoint.meta["audio"]
+    differing = sorted(key for key in audio if found.get(key) != audio[key])
+    if differing:
+        key = differing[0]
+        raise UsageError(
+            f"{checkpoint.folder} was trained with audio.{key} = {found.get(key)}, the "
+            f"configuration has {audio[key]}: use the same configuration, or train anew"
+        )
+
+
+def git_revision() -> str | None:
+    """Commit of the working copy this package runs from, if it is one."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None
+
+
+def _truncate(metrics: Path, step: int) -> None:
+    """Drops what an interrupted run logged behind the checkpoint that training goes on from."""
+    lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
+    kept = [line for line in lines if line and json.loads(line)["step"] <= step]
+    metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
