@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 
 from tts_kit.audio_header import AudioError, AudioHeader, read_header
 from tts_kit.config import AudioConfig
@@ -84,7 +84,7 @@ def resample(wav: FloatArray, from_rate: int, to_rate: int) -> FloatArray:
     if from_rate == to_rate:
         return wav
     try:
-        import soxr  # type: ignore[import-untyped]
+        import soxr
     except ImportError as error:
         raise DependencyError('resampling needs soxr: pip install "tts-kit[train]"') from error
     return np.asarray(soxr.resample(wav, from_rate, to_rate, quality="HQ"), dtype=np.float32)

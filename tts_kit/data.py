@@ -40,7 +40,7 @@ class AcousticBatch(NamedTuple):
 
 
 class VocoderBatch(NamedTuple):
-    """A batch of segments for HiFi-GAN; the mel's frame i belongs to samples [i hop, i hop + hop)."""
+    """A batch of segments for HiFi-GAN; mel frame i belongs to the samples from i * hop_length."""
 
     ids: list[str]
     mel: Tensor  # (B, n_mels, F) the generator's input

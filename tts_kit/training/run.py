@@ -195,7 +195,8 @@ class TrainingRun:
 
         images = {p.stem: matplotlib.image.imread(p)[None, ..., :3] for p in folder.glob("*.png")}
         for tracker in self.accelerator.trackers:
-            tracker.log_images(images, step=self.step + 1)  # type: ignore[attr-defined]
+            layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+            tracker.log_images(images, step=self.step + 1, **layout)
 
     def is_due(self, every: int, epoch_batches: int) -> bool:
         """Whether something that happens ``every`` steps (0: once an epoch) is due after this

@@ -1,0 +1,226 @@
+"""Stages 2 and 4: trains HiFi-GAN on recorded mels, or finetunes it on dumped ones (``--mels``)."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tts_kit.audio import write_wav
+from tts_kit.cli import run_command
+from tts_kit.config import load_config, to_dict
+from tts_kit.data import (
+    ClipAudio,
+    VocoderBatch,
+    VocoderDataset,
+    collate_vocoder,
+    load_split,
+    read_mel,
+)
+from tts_kit.dump_mels import dump_identity
+from tts_kit.errors import CheckpointError
+from tts_kit.losses import adversarial_loss, discriminator_loss, feature_matching_loss
+from tts_kit.mel import LogMel
+from tts_kit.models.discriminators import Discriminators, Judgement
+from tts_kit.models.hifigan import Generator, vocode
+from tts_kit.training.options import training_options
+from tts_kit.training.plots import plot_mels
+from tts_kit.training.run import RunOptions, TrainingRun, check_audio, to_device
+
+logger = logging.getLogger(__name__)
+
+HEARD = 2  # dev clips written as audio at each validation
+
+
+def train(options: RunOptions, mels: Path | None = None) -> None:
+    """Trains until ``train.vocoder.steps`` (with ``mels`` ``train.finetune.steps``)."""
+    config = load_config(options.conf)
+    settings = config.train.vocoder if mels is None else config.train.finetune
+    dumped = None if mels is None else dump_identity(mels)
+    run = TrainingRun(
+        "hifigan" if mels is None else "hifigan-ft",
+        options,
+        config,
+        settings,
+        depends_on=(config.audio, config.vocoder, dumped),
+    )
+    if run.init is not None:
+        check_audio(run.init, to_dict(config.audio))
+    elif mels is not None and run.resumed is None:
+        raise CheckpointError("finetuning starts from a trained HiFi-GAN: give --init-from")
+    if run.is_done:
+        logger.info("%s: done, %d steps", run.name, run.step)
+        return
+    VocoderTrainer(run, mels).fit()
+
+
+class VocoderTrainer:
+    """The adversarial training loop and its validation."""
+
+    def __init__(self, run: TrainingRun, mels: Path | None) -> None:
+        self.run, self.config, self.settings = run, run.config, run.train
+        self.audio, self.mels = self.config.audio, mels
+        clips = load_split(run.options.data, "train", self.audio)
+        frames = self.settings.segment_length // self.audio.hop_length
+        self.dataset = VocoderDataset(
+            ClipAudio(clips, self.audio, cache=self.settings.cache),
+            frames,
+            self.settings.seed,
+            mels,
+        )
+        dev = load_split(run.options.data, "dev", self.audio)[: self.settings.validation_clips]
+        self.dev = ClipAudio(dev, self.audio, cache=True)
+        torch.manual_seed(self.settings.seed)
+        generator = Generator(self.audio.n_mels, self.config.vocoder)
+        discriminators = Discriminators(self.config.vocoder)
+        run.start({"generator": generator, "discriminators": discriminators})
+        adam = functools.partial(
+            torch.optim.AdamW,
+            lr=self.settings.learning_rate,
+            betas=self.settings.betas,
+            weight_decay=self.settings.weight_decay,
+        )
+        self.generator, self.discriminators, self.generator_adam, self.discriminator_adam = (
+            run.accelerator.prepare(
+                generator,
+                discriminators,
+                adam(generator.parameters()),
+                adam(discriminators.parameters()),
+            )
+        )
+        self.optimizers = {
+            "generator": self.generator_adam,
+            "discriminators": self.discriminator_adam,
+        }
+        run.restore(self.optimizers)
+        self.log_mel = LogMel(self.audio).to(run.accelerator.device)
+        self.meta = {"audio": to_dict(self.audio), "vocoder": to_dict(self.config.vocoder)}
+
+    def fit(self) -> None:
+        """Runs to the last step; validates, logs and saves on the way."""
+        run, settings = self.run, self.settings
+        # Segments are all of one length: equal lengths make the batches a plain shuffle.
+        epoch, batches = run.batches(
+            self.dataset, [1] * len(self.dataset.audio.clips), collate_vocoder
+        )
+        for step in run.steps():
+            values = self._train_step(batches)
+            if (step + 1) % settings.log_every == 0 and values:
+                run.log("train", {name: float(value) for name, value in values.items()})
+            if run.is_due(settings.validate_every, epoch):
+                self._validate()
+            if run.is_due(settings.checkpoint_every, epoch):
+                networks = {"generator": self.generator, "discriminators": self.discriminators}
+                run.save(networks, self.optimizers, self.meta)
+        run.finish()
+
+    def _train_step(self, batches: Iterator[VocoderBatch]) -> dict[str, Tensor]:
+        """One update of the discriminators and one of the generator."""
+        accelerator, settings = self.run.accelerator, self.settings
+        adversarial = self.run.step >= settings.adversarial_start
+        window = [
+            to_device(next(batches), accelerator.device) for _ in range(settings.accumulation)
+        ]
+        ids = [clip for batch in window for clip in batch.ids]
+        self.generator.train()
+        fakes = []
+        for batch in window if adversarial else ():
+            with accelerator.accumulate(self.discriminators):
+                # The generator's gradients belong to its own update, so none are kept here.
+                with torch.no_grad():
+                    fake = accelerator.unwrap_model(self.generator)(batch.mel)
+                real, judged = self._judge(self.discriminators, batch.wav, fake)
+                loss = discriminator_loss(real, judged)
+                accelerator.backward(loss)
+                fakes.append(loss.detach())
+                if accelerator.sync_gradients:
+                    self.run.update(self.discriminator_adam, self.discriminators, ids)
+        values: dict[str, Tensor] = {}
+        for batch in window:
+            with accelerator.accumulate(self.generator):
+                loss, values = self._generator_loss(batch, adversarial)
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    self.run.update(self.generator_adam, self.generator, ids)
+        if fakes:
+            values["discriminator"] = torch.stack(fakes).mean()
+        return values
+
+    def _generator_loss(
+        self, batch: VocoderBatch, adversarial: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """HiFi-GAN equations 5 and 6; before ``adversarial_start`` the mel loss alone."""
+        fake = self.generator(batch.mel)
+        # Against the mel of the recording, also where the input is a predicted one.
+        mel_loss = F.l1_loss(self.log_mel(fake), self.log_mel(batch.wav))
+        loss = self.settings.mel_weight * mel_loss
+        values = {"mel": mel_loss.detach()}
+        if adversarial:
+            # Only the generator learns from this, so the discriminators are called without
+            # gradients of their own and outside their wrapper: its hooks expect every gradient.
+            judge = self.run.accelerator.unwrap_model(self.discriminators)
+            judge.requires_grad_(False)
+            real, judged = self._judge(judge, batch.wav, fake)
+            adversary = adversarial_loss(judged)
+            features = feature_matching_loss(real, judged)
+            judge.requires_grad_(True)
+            loss = loss + adversary + self.settings.feature_weight * features
+            values |= {"adversarial": adversary.detach(), "features": features.detach()}
+        return loss, {"loss": loss.detach(), **values}
+
+    @staticmethod
+    def _judge(
+        discriminators: Any, real: Tensor, fake: Tensor
+    ) -> tuple[list[Judgement], list[Judgement]]:
+        """Judges recordings and generated waves in one call, as distributed training needs."""
+        both: list[Judgement] = discriminators(torch.cat((real, fake)))
+        n = len(real)
+        return (
+            [Judgement(j.score[:n], [f[:n] for f in j.features]) for j in both],
+            [Judgement(j.score[n:], [f[n:] for f in j.features]) for j in both],
+        )
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        """Mel loss over whole dev clips, two of them as audio and pictures."""
+        if self.run.is_main:
+            generator = self.run.accelerator.unwrap_model(self.generator)
+            generator.eval()
+            device = self.run.accelerator.device
+            folder = self.run.options.out / "plots" / f"step-{self.run.step + 1:08d}"
+            losses = []
+            for i, clip in enumerate(self.dev.clips):
+                mel = self.dev.mel(i) if self.mels is None else read_mel(self.mels, clip.id)
+                wav = vocode(generator, mel.unsqueeze(0).to(device), self.audio.silence).float()
+                copied = self.log_mel(wav)[0].cpu()
+                losses.append(float(F.l1_loss(copied, self.dev.mel(i))))
+                if i < HEARD:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    write_wav(
+                        folder / f"{clip.id}.wav", wav[0].cpu().numpy(), self.audio.sample_rate
+                    )
+                    panels = {"recording": self.dev.mel(i), "copy": copied}
+                    plot_mels(folder / f"{clip.id}.png", {k: m.numpy() for k, m in panels.items()})
+            loss = sum(losses) / len(losses)
+            self.run.log("dev", {"mel": loss})
+            self.run.mark_best(loss)
+            self.run.log_images(folder)
+        self.run.accelerator.wait_for_everyone()
+
+
+@click.command(help=__doc__)
+@training_options
+@click.option("--mels", type=click.Path(path_type=Path), help="Folder of stage 3's mels.")
+def main(mels: Path | None, **options: Any) -> None:
+    run_command(train, RunOptions(**options), mels)
+
+
+if __name__ == "__main__":
+    main()
