@@ -15,6 +15,9 @@ PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _BITS = {PCM: (8, 16, 24, 32), FLOAT: (32, 64)}
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")  # of every KSDATAFORMAT_SUBTYPE
 _MIN_FLAC_FRAME = 10  # bytes: header 6, one constant subframe 2, footer 2
+_FLAC_RATES = dict(
+    enumerate((88200, 176400, 192000, 8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000), 1)
+)
 RATES = (1000, 384_000)  # Hz; beyond these the header itself is broken
 
 
@@ -121,4 +124,21 @@ def _read_flac(data: bytes) -> AudioHeader:
         raise AudioError(
             "damaged", f"{frames} samples need {needed} bytes at least, {len(data) - 42} are there"
         )
+    stated = _first_frame_rate(data)
+    if stated not in (None, rate):
+        raise AudioError("damaged", f"STREAMINFO claims {rate} Hz, the first frame {stated}")
     return AudioHeader("FLAC", rate, channels, bits, frames, md5=data[26:42])
+
+
+def _first_frame_rate(data: bytes) -> int | None:
+    """Rate in the first frame's header (RFC 9639, section 9.1), None where it is not by code."""
+    position, last = 4, False
+    while not last:
+        if position + 4 > len(data):
+            raise AudioError("damaged", "a FLAC metadata block is longer than the file")
+        last = bool(data[position] & 0x80)
+        position += 4 + int.from_bytes(data[position + 1 : position + 4], "big")
+    frame = data[position : position + 4]
+    if len(frame) < 4 or frame[0] != 0xFF or frame[1] & 0xFE != 0xF8:
+        raise AudioError("damaged", f"no FLAC frame at byte {position}, after the metadata")
+    return _FLAC_RATES.get(frame[2] & 0x0F)

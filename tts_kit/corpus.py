@@ -68,7 +68,7 @@ def prepare(
     out: Path,
     config: AudioConfig,
     *,
-    seed: int = 0,
+    seed: int = 1234,
     max_rejects: float = 0.01,
     jobs: int = 1,
     force: bool = False,

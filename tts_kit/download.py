@@ -9,7 +9,6 @@ import os
 import shutil
 import tarfile
 import urllib.error
-import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def fetch(url: str, target: Path, sha256: str) -> None:
     What has arrived stays in ``<target>.part`` and the next call asks for the rest of it. Raises
     CorpusError if the server cannot be reached, breaks off or sends other bytes than ``sha256``.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         raise CorpusError(
             f"cannot fetch {url}: only http and https addresses; or give --corpus DIR"
         )
@@ -48,6 +47,7 @@ def fetch(url: str, target: Path, sha256: str) -> None:
         os.replace(part, target)
     except (
         urllib.error.URLError,
+        ValueError,  # an address that cannot be parsed
         http.client.HTTPException,
         TimeoutError,
         ConnectionError,
@@ -69,7 +69,7 @@ def fetch_ljspeech(folder: Path, url: str = LJSPEECH_URL, *, sha256: str = LJSPE
     corpus = folder / LJSPEECH_FOLDER
     if corpus.is_dir():  # it was renamed into place, so it is whole
         return corpus
-    archive = folder / urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1]
+    archive = folder / f"{LJSPEECH_FOLDER}.tar.bz2"
     if not archive.is_file() or _sha256(archive) != sha256:
         fetch(url, archive, sha256)
     _unpack(archive, corpus)
@@ -82,10 +82,11 @@ def _transfer(url: str, part: Path) -> None:
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
     try:
-        response = urllib.request.urlopen(  # noqa: S310 (the scheme was checked)
+        response = urllib.request.urlopen(
             urllib.request.Request(url, headers=headers), timeout=_TIMEOUT
         )
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             return  # all bytes are there; the checksum decides
         raise

@@ -74,6 +74,7 @@ class AcousticTrainer:
             lr=self.settings.learning_rate,
             betas=self.settings.betas,
             weight_decay=self.settings.weight_decay,
+            fused=True,
         )
         self.model, self.optimizer = run.accelerator.prepare(model, optimizer)
         run.restore({"optimizer": self.optimizer})

@@ -86,6 +86,7 @@ class VocoderTrainer:
             lr=self.settings.learning_rate,
             betas=self.settings.betas,
             weight_decay=self.settings.weight_decay,
+            fused=True,
         )
         self.generator, self.discriminators, self.generator_adam, self.discriminator_adam = (
             run.accelerator.prepare(

@@ -1,0 +1,46 @@
+# Every target below sets itself up: it needs make, Python >= 3.11 and (on Debian and Ubuntu) the
+# package python3-venv.
+PYTHON ?= python3
+VENV ?= .venv
+TEXT ?= The birch canoe slid on the smooth planks.
+
+INSTALLED := $(VENV)/.installed
+PRACTICE := recipes/ljspeech/exp/practice
+# run.sh and the tools find Python on the PATH.
+IN_VENV = PATH="$$(cd "$(VENV)/bin" && pwd):$$PATH"
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-slow lint clean
+
+help:
+	@echo "make demo       train a small voice on the practice clips; it speaks into out.wav"
+	@echo "make test       style, types and tests"
+	@echo "make test-slow  the tests that take minutes"
+	@echo "make lint       style and types only"
+	@echo "make clean      remove caches and builds; data, results and $(VENV) stay"
+
+venv: $(INSTALLED)
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt tools/install.sh
+	bash tools/install.sh "$(PYTHON)" "$(VENV)"
+	@touch "$@"
+
+demo: $(INSTALLED)
+	$(IN_VENV) recipes/ljspeech/run.sh --corpus practice --conf conf/practice.yaml --stage 0 --stop-stage 5
+	$(IN_VENV) tts-kit say --voice "$(PRACTICE)/voice" "$(TEXT)" -o out.wav
+	@echo "The voice in out.wav was trained for minutes on 60 clips, so it only babbles: no words yet."
+
+lint: $(INSTALLED)
+	$(IN_VENV) ruff check .
+	$(IN_VENV) ruff format --check .
+	$(IN_VENV) mypy
+
+test: lint
+	$(IN_VENV) python -m pytest
+
+test-slow: $(INSTALLED)
+	$(IN_VENV) python -m pytest -m slow
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis out.wav
+	find tts_kit export runtime tests recipes tools -name __pycache__ -type d -prune -exec rm -rf {} +
