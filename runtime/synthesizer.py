@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from tts_kit.audio import FloatArray
-from tts_kit.errors import UsageError
+from tts_kit.errors import UsageError, VoiceError
 from tts_kit.runtime.acoustic import start_decoding
-from tts_kit.runtime.session import choose_provider, open_session
+from tts_kit.runtime.session import choose_providers, open_session
 from tts_kit.runtime.vocoder import ContextRunner
 from tts_kit.text import Dropped, Encoded, load_frontend
 from tts_kit.voice import (
@@ -26,6 +27,8 @@ from tts_kit.voice import (
     VoiceInfo,
     read_voice,
 )
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,12 @@ class Voice:
         self.info = info
         self.sessions = sessions
         self.frontend = load_frontend(info.text.frontend, info.text.symbols)
+        if info.text.version != self.frontend.version:
+            raise VoiceError(
+                f"the voice was trained with version {info.text.version} of the text front end "
+                f"{self.frontend.name}, this is version {self.frontend.version}; "
+                "train and export it again"
+            )
 
     @classmethod
     def load(cls, folder: Path | str, *, provider: str = "cpu", threads: int = 1) -> Voice:
@@ -58,9 +67,11 @@ class Voice:
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
         info = read_voice(Path(folder), verify=False)  # graph_bytes checks each
-        name = choose_provider(provider)
+        providers = choose_providers(provider)
         sessions = {
-            graph: open_session(info.graph_bytes(graph), provider=name, threads=threads)
+            graph: open_session(
+                graph, info.graph_bytes(graph), providers=providers, threads=threads
+            )
             for graph in GRAPHS
         }
         return cls(info, sessions)
@@ -78,9 +89,11 @@ class Voice:
         ``chunk_frames`` overrides the voice's schedule of mel frames a chunk (the last one
         repeats); the audio is the same for each, to float32 rounding.
         """
-        schedule = tuple(chunk_frames or self.info.stream.chunk_frames)
-        if min(schedule) < 1:
-            raise UsageError(f"a chunk needs at least one frame, not {min(schedule)}")
+        schedule = self.info.stream.chunk_frames if chunk_frames is None else tuple(chunk_frames)
+        if min(schedule, default=0) < 1:
+            raise UsageError("chunk_frames needs at least one number, each at least 1")
+        if seed < 0:
+            raise UsageError(f"the seed must not be negative: {seed}")
         return Stream(self, text, seed=seed, schedule=schedule)
 
     def say(self, text: str, *, seed: int = 0) -> Speech:
@@ -143,7 +156,7 @@ class Stream(Iterator[FloatArray]):
         postnet, vocoder = self._runners()
         alignment: list[FloatArray] = []
         mel: list[FloatArray] = []
-        ended = False
+        ended = flushed = False
         for size in itertools.chain(self._schedule, itertools.repeat(self._schedule[-1])):
             while not ended and postnet.ready < vocoder.missing(size):
                 step = next(decoding, None)
@@ -156,17 +169,22 @@ class Stream(Iterator[FloatArray]):
             if postnet.ready:
                 mel.append(postnet.pull(postnet.ready))
                 vocoder.push(mel[-1])
-                if ended:
-                    vocoder.finish()
+            if ended and not flushed:
+                vocoder.finish()
+                flushed = True
             if vocoder.ready == 0:
                 break
             wav = vocoder.pull(min(size, vocoder.ready))[0]
             if not np.isfinite(wav).all():
                 self.status = "truncated"
+                logger.warning("cut, the sound is not finite: %r", encoded.normalized)
                 break
             yield np.clip(wav, -1.0, 1.0)
         if decoding.status == "truncated":
             self.status = "truncated"
+            logger.warning(
+                "cut after %d steps, no stop came: %r", len(alignment), encoded.normalized
+            )
         if alignment:
             self.alignments.append(np.stack(alignment))
             self.mels.append(np.concatenate(mel, axis=2)[0])

@@ -33,7 +33,8 @@ def burst(seconds: float = 0.5, *, rate: int = RATE, seed: int = 0) -> FloatArra
     time = np.arange(round(seconds * rate)) / rate
     noise = np.random.default_rng(seed).standard_normal(len(time))
     wav = noise * (1.2 + np.sin(2 * np.pi * 4 * time))
-    return (0.5 * wav / np.abs(wav).max()).astype(np.float32)
+    scaled: FloatArray = (0.5 * wav / np.abs(wav).max()).astype(np.float32)
+    return scaled
 
 
 def encoded(wav: FloatArray, rate: int = RATE, *, kind: str = "WAV", sub: str = "PCM_16") -> bytes:
@@ -127,6 +128,21 @@ def test_a_flac_header_cannot_ask_for_memory(
     assert caught.value.code == "damaged"
 
 
+def test_claims_beyond_the_file_are_refused_before_decoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silence = np.zeros(2000, np.float32)
+    flac, wav = bytearray(encoded(silence, kind="FLAC")), bytearray(encoded(silence))
+    packed = int.from_bytes(flac[18:26], "big") + 55 * RATE
+    flac[18:26] = packed.to_bytes(8, "big")
+    flac = flac[: flac.rindex(b"\xff\xf8") + 64]  # without the padding that some versions write
+    struct.pack_into("<I", wav, 40, 2 * 2000 + 2)
+    monkeypatch.setattr(soundfile, "read", lambda *_, **__: pytest.fail("decoded"))
+    for data, message in ((flac, "need .* bytes at least"), (wav, "longer than the file")):
+        with pytest.raises(AudioError, match=message):
+            read_audio(bytes(data))
+
+
 def test_long_audio_is_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(np.zeros(RATE * 3, np.float32), kind="FLAC")
     monkeypatch.setattr(soundfile, "read", lambda *_, **__: pytest.fail("decoded"))
@@ -205,10 +221,12 @@ def test_gain_makes_no_difference(name: str) -> None:
 
 def test_level_is_that_of_the_speech_not_of_the_pauses() -> None:
     speech = burst()
-    pause = np.zeros(RATE, np.float32)
+    pause = 1e-3 * burst(1.0, seed=3)
     for wav in (speech, np.concatenate([speech, pause, speech])):
         level = 20 * np.log10(speech_rms(normalize_level(wav, CONFIG), RATE))
         assert level == pytest.approx(-24.0, abs=0.01)
+        spoken = normalize_level(wav, CONFIG)[: len(speech)]
+        np.testing.assert_allclose(spoken, normalize_level(speech, CONFIG), rtol=0.05)
     assert normalize_level(speech, AudioConfig(level=None)) is speech
 
 

@@ -17,7 +17,7 @@ import pytest
 
 import tts_kit
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 PACKAGE_FOLDERS = {"tts_kit": "tts_kit", "export": "tts_kit/export", "runtime": "tts_kit/runtime"}
 
 

@@ -7,7 +7,7 @@ python=$1
 venv=$2
 cpu_index=https://download.pytorch.org/whl/cpu
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
     echo "error: $python is missing or older than 3.11; name another: make PYTHON=python3.12" >&2
     exit 1
 }

@@ -42,13 +42,18 @@ def read_bytes(path: Path, *, max_seconds: float = MAX_SECONDS) -> bytes:
         raise AudioError("missing_wav", f"{path} does not exist") from None
     except OSError as error:
         raise AudioError("not_regular_file", f"cannot open {path}: {error.strerror}") from error
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise AudioError("not_regular_file", f"{path} is not a regular file")
         if status.st_size > max_seconds * _BYTES_A_SECOND:
             raise AudioError("too_long", f"{path} has {status.st_size} bytes; cut it into clips")
-        return file.read()
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    except OSError as error:  # a failing disk
+        raise AudioError("damaged", f"cannot read {path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
 
 
 def read_audio(source: Path | bytes, *, max_seconds: float = MAX_SECONDS) -> tuple[FloatArray, int]:
@@ -154,17 +159,22 @@ def to_pcm16(wav: FloatArray) -> bytes:
 def write_wav(target: Path | BinaryIO, wav: FloatArray, sample_rate: int) -> None:
     """Writes ``(T,)`` as a mono 16-bit WAV file.
 
-    A path is written beside itself and renamed: after any failure the old file, or none, is
-    there. Raises OutputError.
+    A path is written as by ``write_bytes``.
     """
     buffer = io.BytesIO()
     samples = np.frombuffer(to_pcm16(wav), dtype="<i2")
     soundfile.write(buffer, samples, sample_rate, format="WAV", subtype="PCM_16")
-    if not isinstance(target, Path):
+    if isinstance(target, Path):
+        write_bytes(target, buffer.getvalue())
+    else:
         target.write(buffer.getvalue())
-        return
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Writes an audio file beside itself and renames it: after any failure the old file, or none,
+    is there. Raises OutputError."""
     try:
-        _write_atomically(target, buffer.getvalue())
+        _write_atomically(target, data)
     except OSError as error:
         raise OutputError(
             f"cannot write {target}: {error.strerror}; choose another place with -o"

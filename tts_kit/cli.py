@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tts_kit import __version__
-from tts_kit.errors import TtsKitError
+from tts_kit.errors import DependencyError, TextError, TtsKitError, UsageError
 
 _PATH = click.Path(path_type=Path)
 
@@ -22,16 +22,20 @@ def run_command(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     try:
         return call(*args, **kwargs)
     except TtsKitError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
         extra = _extra_of(error.name or "")
         if extra is None:
             raise
-        click.echo(
-            f'error: this command needs {error.name}: pip install "tts-kit[{extra}]"', err=True
+        _fail(
+            f'this command needs {error.name}: pip install "tts-kit[{extra}]"',
+            DependencyError.exit_code,
         )
-        sys.exit(7)
+
+
+def _fail(message: str, exit_code: int) -> None:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(exit_code)
 
 
 def _extra_of(module: str) -> str | None:
@@ -45,3 +49,235 @@ def _extra_of(module: str) -> str | None:
 @click.version_option(__version__)
 def main() -> None:
     """From a folder of recordings to a small streaming ONNX voice."""
+
+
+@main.command()
+@click.option(
+    "--corpus",
+    required=True,
+    help="Folder in LJSpeech's layout, `ljspeech` (downloads it), or `practice`.",
+)
+@click.option("--conf", type=_PATH, required=True, help="YAML configuration.")
+@click.option("--out", type=_PATH, required=True, help="Folder for the manifests.")
+@click.option("--downloads", type=_PATH, default=Path("downloads"), show_default=True)
+@click.option("--practice", type=_PATH, default=Path("practice"), show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Of the train/dev/test split.")
+@click.option(
+    "--max-rejects", default=0.01, show_default=True, help="Largest share of rejected clips."
+)
+@click.option("--jobs", default=2, show_default=True, help="Processes that check clips.")
+@click.option("--force", is_flag=True, help="Check again even if nothing changed.")
+def prepare(**options: Any) -> None:
+    """Stage 0: check the recordings and write train, dev and test manifests."""
+    run_command(_prepare, **options)
+
+
+def _prepare(
+    corpus: str, conf: Path, out: Path, downloads: Path, practice: Path, **options: Any
+) -> None:
+    from tts_kit import corpus as corpora
+    from tts_kit.config import load_config
+    from tts_kit.download import fetch_ljspeech
+
+    config = load_config(conf)
+    if corpus == "ljspeech":
+        folder = fetch_ljspeech(downloads)
+    else:
+        folder = practice if corpus == "practice" else Path(corpus)
+    summary = corpora.prepare(folder, out, config.audio, **options)
+    for split, count in summary.clips.items():
+        click.echo(f"{split}: {count} clips, {summary.hours[split]:.2f} h", err=True)
+    if summary.rejects:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in summary.rejects.items())
+        click.echo(f"rejected: {reasons} (see {out / 'rejects.csv'})", err=True)
+
+
+@main.command()
+@click.option("--conf", type=_PATH, required=True, help="YAML configuration.")
+@click.option("--data", type=_PATH, required=True, help="Folder of stage 0's manifests.")
+@click.option("--acoustic", type=_PATH, required=True, help="Tacotron2 run or checkpoint.")
+@click.option("--out", type=_PATH, required=True, help="Folder for the mels.")
+@click.option("--force", is_flag=True, help="Write them anew.")
+def dump(conf: Path, data: Path, acoustic: Path, out: Path, force: bool) -> None:
+    """Stage 3: write Tacotron2's teacher-forced mel of every clip."""
+    run_command(_dump, conf, data, acoustic, out, force)
+
+
+def _dump(conf: Path, data: Path, acoustic: Path, out: Path, force: bool) -> None:
+    from tts_kit.config import load_config
+    from tts_kit.dump_mels import dump_mels
+
+    written = dump_mels(load_config(conf), data, acoustic, out, force=force)
+    click.echo(f"dump: {written} mels written to {out}" if written else "dump: done", err=True)
+
+
+@main.command()
+@click.argument("acoustic", type=_PATH)
+@click.argument("vocoder", type=_PATH)
+@click.option("-o", "--out", type=_PATH, required=True, help="The voice folder.")
+@click.option("--conf", type=_PATH, help="YAML whose `stream` section the voice gets.")
+@click.option("--name", help="Name of the voice. [default: the voice folder's name]")
+@click.option("--language", help="Language code stored in the voice.")
+@click.option("--license", help="Licence stored in the voice.")
+@click.option("--license-file", type=_PATH, help="Licence text to pack.")
+@click.option("--force", is_flag=True, help="Export even if nothing changed.")
+def export(
+    acoustic: Path, vocoder: Path, out: Path, conf: Path | None, force: bool, **options: Any
+) -> None:
+    """Stage 5: turn an ACOUSTIC and a VOCODER checkpoint into a voice."""
+    run_command(_export, acoustic, vocoder, out, conf, force, options)
+
+
+def _export(
+    acoustic: Path,
+    vocoder: Path,
+    out: Path,
+    conf: Path | None,
+    force: bool,
+    options: dict[str, Any],
+) -> None:
+    from tts_kit.config import StreamConfig, load_config
+    from tts_kit.export import ExportOptions, export_voice
+
+    stream = load_config(conf).stream if conf else StreamConfig()
+    given = {key: value for key, value in options.items() if value is not None}
+    packed = ExportOptions(**{"name": out.resolve().name, **given})
+    info = export_voice(acoustic, vocoder, out, stream=stream, options=packed, force=force)
+    size = sum(graph.size for graph in info.graphs.values()) / 1e6
+    click.echo(f"voice: {out} ({size:.1f} MB)", err=True)
+
+
+@main.command()
+@click.argument("text", required=False)
+@click.option("-o", "--output", help="WAV file; `-` is standard output.", required=True)
+@click.option("-f", "--file", type=_PATH, help="Speak a text file; without TEXT, standard input.")
+@click.option("--voice", type=_PATH, required=True, help="Folder that `tts-kit export` wrote.")
+@click.option("--seed", default=0, show_default=True, help="Another seed, another reading.")
+@click.option("--threads", default=1, show_default=True, help="Threads of onnxruntime.")
+@click.option(
+    "--provider", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu", show_default=True
+)
+@click.option("--raw", is_flag=True, help="16-bit little-endian PCM without a header.")
+@click.option(
+    "--vocoder",
+    type=click.Choice(["voice", "griffin-lim"]),
+    default="voice",
+    show_default=True,
+    help="Griffin-Lim needs torch and is for comparison only.",
+)
+def say(text: str | None, file: Path | None, **options: Any) -> None:
+    """Speak TEXT, a file or standard input."""
+    run_command(_say, text, file, **options)
+
+
+def _say(
+    text: str | None,
+    file: Path | None,
+    *,
+    output: str,
+    voice: Path,
+    seed: int,
+    threads: int,
+    provider: str,
+    raw: bool,
+    vocoder: str,
+) -> None:
+    from tts_kit.runtime import Voice
+
+    spoken = _read_text(text, file)
+    loaded = Voice.load(voice, provider=provider, threads=threads)
+    if output == "-" and raw and vocoder == "voice":
+        status = _stream_raw(loaded, spoken, seed)
+    else:
+        status = _write_speech(loaded, spoken, seed, output, raw, vocoder)
+    if status == "nothing_to_say":
+        raise TextError("the text holds nothing to say: give some words")
+    if status == "truncated":
+        click.echo("warning: a sentence did not end by itself and was cut", err=True)
+
+
+def _read_text(text: str | None, file: Path | None) -> str:
+    if text is not None and file is not None:
+        raise UsageError("give TEXT or -f FILE, not both")
+    if text is not None:
+        return text
+    try:
+        data = sys.stdin.buffer.read() if file is None else file.read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TextError(f"the text is not UTF-8 at byte {error.start}: convert it first") from error
+
+
+def _stream_raw(voice: Any, text: str, seed: int) -> str:
+    """PCM to standard output as it is computed."""
+    from tts_kit.audio import to_pcm16
+
+    stream = voice.stream(text, seed=seed)
+    for chunk in stream:
+        sys.stdout.buffer.write(to_pcm16(chunk))
+        sys.stdout.buffer.flush()
+    return str(stream.status)
+
+
+def _write_speech(voice: Any, text: str, seed: int, output: str, raw: bool, vocoder: str) -> str:
+    """A whole text as a file; nothing is written where there is nothing to say."""
+    import io
+
+    from tts_kit.audio import to_pcm16, write_bytes, write_wav
+
+    speech = voice.say(text, seed=seed)
+    if speech.status == "nothing_to_say":
+        return str(speech.status)
+    wav = speech.wav if vocoder == "voice" else _griffin_lim(voice, speech)
+    if raw:
+        data = to_pcm16(wav)
+    else:
+        buffer = io.BytesIO()
+        write_wav(buffer, wav, speech.sample_rate)
+        data = buffer.getvalue()
+    if output == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        write_bytes(Path(output), data)
+    return str(speech.status)
+
+
+def _griffin_lim(voice: Any, speech: Any) -> Any:
+    import numpy as np
+    import torch
+
+    from tts_kit.mel import griffin_lim
+
+    mel = torch.from_numpy(np.concatenate(speech.mels, axis=1)).unsqueeze(0)
+    return griffin_lim(mel, voice.info.audio)[0].clamp(-1.0, 1.0).numpy()
+
+
+@main.command()
+@click.argument("voice", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
+def info(voice: Path, as_json: bool) -> None:
+    """Check a VOICE folder and show what it is."""
+    run_command(_info, voice, as_json)
+
+
+def _info(voice: Path, as_json: bool) -> None:
+    from tts_kit.voice import METADATA_FILE, read_voice
+
+    found = read_voice(voice)
+    if as_json:
+        click.echo((voice / METADATA_FILE).read_text(encoding="utf-8"))
+        return
+    rows = {
+        "name": found.name,
+        "language": found.language,
+        "licence": found.license,
+        "sample rate": f"{found.audio.sample_rate} Hz",
+        "text": f"{found.text.frontend} {found.text.version}, {len(found.text.symbols)} symbols",
+        "trained": ", ".join(f"{k} {v}" for k, v in found.training.items() if k != "inputs"),
+        **{g: f"{f.size / 1e6:.2f} MB" for g, f in found.graphs.items()},
+    }
+    for key, value in [*rows.items(), *(("warning", warning) for warning in found.warnings)]:
+        click.echo(f"{key:14} {value}")

@@ -139,11 +139,18 @@ def read_clip_bytes(clip: Clip) -> bytes:
 
 
 def manifest_hash(folder: Path) -> str:
-    """SHA-256 over the manifests and the audio settings of a folder that stage 0 wrote."""
+    """SHA-256 over the manifests and the audio settings of a folder that stage 0 wrote.
+
+    Raises CorpusError if stage 0 was cut off there, or if one of the files was changed since.
+    """
     try:
-        return _hash({name: (folder / name).read_text("utf-8") for name in _hashed_names()})
-    except (OSError, UnicodeDecodeError) as error:
+        recorded = json.loads((folder / SUMMARY).read_text("utf-8"))["output"]
+        found = _hash({name: (folder / name).read_text("utf-8") for name in _hashed_names()})
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(f"{folder} has no whole manifests; run stage 0") from error
+    if found != recorded:
+        raise CorpusError(f"the manifests in {folder} are not those of one run; run stage 0 again")
+    return found
 
 
 def _hashed_names() -> tuple[str, ...]:
@@ -258,7 +265,7 @@ def _read_summary(out: Path, inputs: str) -> Summary | None:
     """The summary in ``out`` if it was made from these inputs and its files are untouched."""
     try:
         record = json.loads((out / SUMMARY).read_text("utf-8"))
-        if record["inputs"] == inputs and record["output"] == manifest_hash(out):
+        if record["inputs"] == inputs and manifest_hash(out):  # which raises if they changed
             return Summary(record["clips"], record["hours"], record["rejects"])
     except (OSError, ValueError, KeyError, TypeError, CorpusError):
         pass
@@ -279,17 +286,15 @@ def _new_folder(out: Path) -> Path:
 
 
 def _move(temporary: Path, out: Path, contents: dict[str, str]) -> None:
-    """Writes all files, then renames. An ``out`` that exists may hold more: there the summary
-    goes first and comes last, and without it stage 0 is not done."""
+    """Writes all files, then renames: a new ``out`` as a whole, or file by file into one that may
+    hold others; a mixture that a kill leaves there is refused by ``manifest_hash``."""
     try:
         for name, content in contents.items():
             (temporary / name).write_text(content, encoding="utf-8", newline="\n")
         if not out.exists():
             temporary.rename(out)
             return
-        if SUMMARY in contents:
-            (out / SUMMARY).unlink(missing_ok=True)
-        for name in contents:  # in order: the summary is the last
+        for name in contents:
             os.replace(temporary / name, out / name)
     except OSError as error:
         raise _cannot_write(out, error) from error

@@ -48,7 +48,10 @@ class LogMel(nn.Module):
 
 
 def griffin_lim(mel: Tensor, config: AudioConfig, *, iterations: int = 60) -> Tensor:
-    """Audio (B, T) of a log-mel (B, n_mels, F) by Griffin and Lim (1984), for comparison only."""
+    """Audio (B, F * hop_length) of a log-mel (B, n_mels, F) by Griffin and Lim (1984), for
+    comparison only."""
+    margin = config.n_fft // config.hop_length  # frames of silence; short mels fill no window
+    frames, mel = mel.shape[2], F.pad(mel.float(), (margin, margin), value=config.silence)
     transforms = import_torchaudio().transforms
     inverse = transforms.InverseMelScale(
         n_stft=config.n_fft // 2 + 1,
@@ -67,5 +70,7 @@ def griffin_lim(mel: Tensor, config: AudioConfig, *, iterations: int = 60) -> Te
         power=1.0,
         rand_init=False,
     ).to(mel.device)
-    wav: Tensor = griffin(inverse(mel.float().exp()))
-    return wav
+    wav: Tensor = griffin(inverse(mel.exp()))
+    # Griffin-Lim centres frame i on sample i * hop_length, LogMel half a hop later.
+    start = margin * config.hop_length - config.hop_length // 2
+    return wav[:, start : start + frames * config.hop_length]

@@ -16,7 +16,7 @@ from tts_kit.errors import CorpusError
 SPLITS = ("train", "dev", "test")
 HELD_OUT = 0.05  # share of the texts in dev, and as many in test
 SIMILAR = 0.7  # Jaccard index of two texts' word sets from which on they count as one
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def assign_splits(texts: Sequence[str], seed: int) -> list[str]:
@@ -49,7 +49,7 @@ def group_similar(texts: Sequence[str]) -> list[int]:
     Two word sets of Jaccard index t or more share one of the |a| - ceil(t |a|) + 1 rarest words
     of each (prefix filter: Chaudhuri et al. 2006), so only these go into the inverted index.
     """
-    words = [frozenset(_WORD.findall(text.casefold())) for text in texts]
+    words = [frozenset(_WORD.findall(text.casefold().replace("’", "'"))) for text in texts]
     sets = sorted(set(words), key=lambda s: (len(s), sorted(s)))
     frequency = Counter(word for s in sets for word in s)
     parent = list(range(len(sets)))

@@ -163,7 +163,7 @@ def write_voice(
     place cannot be written, or holds something that is not a voice.
     """
     assert set(graphs) == set(GRAPHS), f"need the graphs {GRAPHS}, got {sorted(graphs)}"
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     # Hidden names beside the folder: a rename within one file system cannot stop half-way.
     new, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("new", "old"))
     license_bytes = license_text.encode()
@@ -279,7 +279,7 @@ def _parse(data: dict[str, Any], folder: Path) -> VoiceInfo:
         raise ConfigError("the file is damaged") from error
     if data["sha256"] != own_hash:
         raise ConfigError("the file is damaged or was edited, its hash does not match")
-    return VoiceInfo(
+    info = VoiceInfo(
         folder=folder,
         name=_typed(data, "name", str),
         language=_typed(data, "language", str),
@@ -298,6 +298,9 @@ def _parse(data: dict[str, Any], folder: Path) -> VoiceInfo:
         graphs=_graphs(_typed(data, "graphs", dict)),
         license_file=_file(data["license_file"], "license_file", LICENSE_FILE),
     )
+    if info.vocoder.hop_length != info.audio.hop_length:
+        raise ConfigError("audio and vocoder differ in hop_length")
+    return info
 
 
 def _graphs(data: dict[str, Any]) -> dict[str, FileInfo]:

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# From recordings to a speaking ONNX voice. Stages: see README.md beside this file.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+Usage: ./run.sh [options]
+  --stage N               first stage (default 0)
+  --stop-stage N          last stage (default 5)
+  --corpus DIR|NAME       LJSpeech-layout folder, `practice`, or `ljspeech` (default, downloaded)
+  --conf FILE             configuration (default conf/ljspeech.yaml)
+  --tag NAME              name of this run (default: the corpus' name)
+  --datadir DIR           manifests go to DIR/TAG (default data)
+  --expdir DIR            results go to DIR/TAG (default exp)
+  --nproc N               training processes (default 1)
+  --mixed_precision P     no, bf16 or fp16 (default no)
+  --init-from DIR         folder with tacotron2/ and hifigan/ checkpoints to start from
+  --wandb PROJECT         log to Weights & Biases as well
+  --max-rejects SHARE     largest share of clips stage 0 may reject (default 0.01)
+  --force                 do the stages again even where nothing changed
+USAGE
+}
+
+stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir=data expdir=exp
+nproc=1 mixed_precision=no init_from="" wandb="" max_rejects="" force=""
+
+die() { echo "error: $1" >&2; exit 2; }
+
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -h|--help) usage; exit 0 ;;
+        --force) force=--force; shift; continue ;;
+        --stage|--stop-stage|--stop_stage|--corpus|--conf|--tag|--datadir|--expdir|--nproc|\
+        --mixed_precision|--mixed-precision|--init-from|--init_from|--wandb|--max-rejects) ;;
+        *) die "unknown option $1; see ./run.sh --help" ;;
+    esac
+    [ $# -ge 2 ] || die "$1 needs a value; see ./run.sh --help"
+    name=${1#--}
+    printf -v "${name//-/_}" %s "$2"
+    shift 2
+done
+for number in "$stage" "$stop_stage" "$nproc"; do
+    [[ $number =~ ^[0-9]+$ ]] || die "$number is not a number; see ./run.sh --help"
+done
+
+# Paths on the command line count from where the user stands, those of the recipe from here.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+from_user() { if [ -e "$1" ]; then realpath "$1"; else echo "$1"; fi; }
+conf=$(from_user "$conf")
+[ -z "$init_from" ] || init_from=$(from_user "$init_from")
+case "$corpus" in ljspeech|practice) ;; *) corpus=$(from_user "$corpus") ;; esac
+cd "$here"
+
+# OpenMP threads that wait must sleep: spinning ones halve the speed as soon as anything else runs.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+tag=${tag:-$(basename "$corpus")}
+data=$datadir/$tag exp=$expdir/$tag
+runs() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
+announce() { echo "== stage $1: $2" >&2; }
+train() {  # module, then its options
+    torchrun --standalone --nproc_per_node "$nproc" -m "tts_kit.training.$1" --conf "$conf" \
+        --data "$data" --mixed_precision "$mixed_precision" $force \
+        ${wandb:+--wandb "$wandb"} "${@:2}"
+}
+
+if runs 0; then
+    announce 0 "data"
+    tts-kit prepare --corpus "$corpus" --conf "$conf" --out "$data" $force \
+        ${max_rejects:+--max-rejects "$max_rejects"}
+fi
+if runs 1; then
+    announce 1 "Tacotron2"
+    train acoustic --out "$exp/tacotron2" ${init_from:+--init-from "$init_from/tacotron2"}
+fi
+if runs 2; then
+    announce 2 "HiFi-GAN"
+    train vocoder --out "$exp/hifigan" ${init_from:+--init-from "$init_from/hifigan"}
+fi
+if runs 3; then
+    announce 3 "dump mels"
+    tts-kit dump --conf "$conf" --data "$data" --acoustic "$exp/tacotron2" --out "$exp/mels" $force
+fi
+if runs 4; then
+    announce 4 "finetune HiFi-GAN"
+    train vocoder --out "$exp/hifigan-ft" --init-from "$exp/hifigan" --mels "$exp/mels"
+fi
+if runs 5; then
+    announce 5 "export"
+    tts-kit export "$exp/tacotron2" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
+        --name "$tag" $force
+fi

@@ -1,0 +1,283 @@
+"""Text to words to tokens: tables, positions of what is dropped, and any input at all."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tts_kit.errors import UsageError, VoiceError
+from tts_kit.text import Dropped, Frontend, load_frontend, split_sentences
+from tts_kit.text.frontend import MAX_CHARACTERS
+
+FRONTEND = load_frontend("en_char")
+
+SPOKEN = [
+    # folding
+    ("Café, naïve résumé, Ærø, straße", "cafe, naive resume, aero, strasse"),
+    ("e\u0301 ﬁne ｗｉｄｅ \u00adsoft\u200bly", "e fine wide softly"),
+    ("“Hi,” she’d said: ‹no›…", '"hi," she\'d said: no ...'),
+    ("a–b, a—b, a--b, a ‑ b", "a-b, a - b, a - b, a - b"),
+    ("[one] {two}", "(one) (two)"),
+    ("tabs\tand\r\nlines  and\u3000spaces ", "tabs and lines and spaces"),
+    # cardinals
+    ("0 7 13 20 21 100 101 999", "zero seven thirteen twenty twenty-one one hundred one hundred one "
+     "nine hundred ninety-nine"),
+    ("1,000 1,234 10000 1,000,000", "one thousand one thousand two hundred thirty-four "
+     "ten thousand one million"),
+    ("123456789012345", "one hundred twenty-three trillion four hundred fifty-six billion seven "
+     "hundred eighty-nine million twelve thousand three hundred forty-five"),
+    ("1234567890123456", "one two three four five six seven eight nine zero one two three four "
+     "five six"),
+    ("007 -5 a-5 +3", "zero zero seven minus five a-five plus three"),
+    ("1,2,3 and 12,34", "one, two, three and twelve, thirty-four"),
+    ("3kg B2B x9", "three kg b two b x nine"),
+    ("٣ ５ ²", "three five two"),
+    # ordinals
+    ("1st 2nd 3rd 4th 5th 8th 9th 12th", "first second third fourth fifth eighth ninth twelfth"),
+    ("20th 21st 100th 1,000th 1,002nd", "twentieth twenty-first one hundredth one thousandth "
+     "one thousand second"),
+    # decimals
+    ("3.14 0.5 .5 10.0", "three point one four zero point five point five ten point zero"),
+    ("1.2.3 1,234.5", "one point two point three one thousand two hundred thirty-four point five"),
+    # years
+    ("1100 1492 1900 1905 1999", "eleven hundred fourteen ninety-two nineteen hundred "
+     "nineteen oh five nineteen ninety-nine"),
+    ("2000 2009 2010 2099 2100", "two thousand two thousand nine twenty ten twenty ninety-nine "
+     "two thousand one hundred"),
+    ("1,905 1905.5 the 1990s, 80s", "one thousand nine hundred five one thousand nine hundred five "
+     "point five the nineteen nineties, eighties"),
+    # money
+    ("$1 $2 $1,234.56", "one dollar two dollars one thousand two hundred thirty-four dollars and "
+     "fifty-six cents"),
+    ("$1.01 $0.99 $.50 $5.00", "one dollar and one cent ninety-nine cents fifty cents five dollars"),
+    ("£1 £3.01 £1900", "one pound three pounds and one penny one thousand nine hundred pounds"),
+    ("$1.5 million, £2 billion. US$5", "one point five million dollars, two billion pounds. "
+     "us five dollars"),
+    # signs
+    ("50% 2.5 % R&D you & I", "fifty percent two point five percent r and d you and i"),
+    ("a@b.c 1+1=2", "a at b.c one plus one equals two"),
+    # abbreviations
+    ("Dr. A, Mr. B, Mrs. C, Ms. D", "doctor a, mister b, missus c, miz d"),
+    ("Prof. A, Gen. B, Capt. C, Col. D", "professor a, general b, captain c, colonel d"),
+    ("Lt. A, Rev. B, Hon. C, Jr. D, Sr. E", "lieutenant a, reverend b, honorable c, junior d, "
+     "senior e"),
+    ("St. Paul of Main St. here", "saint paul of main street here"),
+    ("e.g. this, i.e. that, E.G. x vs. y", "for example this, that is that, for example x "
+     "versus y"),
+    ("No. 5, no. 6, Nos. 1", "number five, number six, numbers one"),
+    ("No. Never. gen. rev.", "no. never. gen. rev."),
+    ("A Co. and B Ltd. and C Inc. here", "a company and b limited and c incorporated here"),
+    ("He sells pens, etc.", "he sells pens, et cetera."),
+    ('"We are Foo Inc."', '"we are foo incorporated."'),
+    ("Nadr. xSt. and the addr.", "nadr. xst. and the addr."),
+    ("10:30 a.m.", "ten thirty a.m."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words"), SPOKEN)
+def test_normalize(text: str, words: str) -> None:
+    assert FRONTEND.normalize(text) == words.replace("no ...", "no ...")
+
+
+def test_normalized_text_stays_as_it_is() -> None:
+    for _, words in SPOKEN:
+        assert FRONTEND.normalize(words) == words
+
+
+def test_symbols() -> None:
+    symbols = FRONTEND.symbols
+    assert symbols[:3] == ("_", "~", " ")
+    assert len(symbols) == len(set(symbols)) == 3 + 26 + 11
+    assert FRONTEND.encode("ab!").tokens == (*(symbols.index(c) for c in "ab!"), 1)
+    assert FRONTEND.encode("").tokens == (1,)
+
+
+def test_the_pad_and_end_symbols_cannot_be_typed() -> None:
+    encoded = FRONTEND.encode("a_b~")
+    assert encoded.dropped == (Dropped("_", 1), Dropped("~", 3))
+    assert encoded.normalized == "a b" and set(encoded.tokens[:-1]).isdisjoint({0, 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "normalized", "positions"),
+    [
+        ("x ☃ y\ud800z\0", "x y z", [2, 5, 7]),
+        ("$1,234.56 ☃ 3", "one thousand two hundred thirty-four dollars and fifty-six cents three",
+         [10]),
+        ("ﬁ½Æ…☃", "fi one halfae...", [4]),
+        ("e\u0301\u0301☃", "e", [3]),
+        ("  \n ☃ Dr. X", "doctor x", [4]),
+        ("日本 and/or", "and or", [0, 1, 6]),
+        ("20℃ 👍🏽", "twenty c", [2, 4, 5]),
+    ],
+)  # fmt: skip
+def test_dropped_characters_know_their_position(
+    text: str, normalized: str, positions: list[int]
+) -> None:
+    encoded = FRONTEND.encode(text)
+    assert encoded.normalized == normalized
+    assert encoded.dropped == tuple(Dropped(text[p], p) for p in positions)
+
+
+def test_one_warning_a_text(caplog: pytest.LogCaptureFixture) -> None:
+    FRONTEND.encode("a ☃ b \ud800 c")
+    assert [record.message for record in caplog.records] == [
+        "left out 2 unknown characters: U+2603 at 2, U+D800 at 6"
+    ]
+    caplog.clear()
+    list(FRONTEND.sentences("One ☃. Two ☃. Three ☃."))
+    assert len(caplog.records) == 1
+    caplog.clear()
+    FRONTEND.encode("Dr. Café – fine.")
+    assert caplog.records == []
+
+
+SENTENCES = [
+    ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+    ("", []),
+    (" \n\t ", []),
+    ("...", ["..."]),
+    ("Dr. Smith met Mrs. Jones. They left.", ["Dr. Smith met Mrs. Jones.", "They left."]),
+    ("J. R. Smith of the U.S. Army. Yes.", ["J. R. Smith of the U.S. Army.", "Yes."]),
+    ("It is 3.5 kg. of 1,234.56 m. Good.", ["It is 3.5 kg. of 1,234.56 m. Good."]),
+    ("Pay $3.50. Then go.", ["Pay $3.50.", "Then go."]),
+    ("See No. 5. No. Never.", ["See No. 5.", "No.", "Never."]),
+    ("Fruit, e.g. apples. Or pens, etc. too.", ["Fruit, e.g. apples.", "Or pens, etc. too."]),
+    ('"Why?" he asked. "So!" He left.', ['"Why?" he asked.', '"So!"', "He left."]),
+    ("Well... perhaps. Wait... What?!", ["Well... perhaps.", "Wait...", "What?!"]),
+    ("Hello there. how are you", ["Hello there.", "how are you"]),
+    ("(One.) [Two.] Three.", ["(One.)", "[Two.]", "Three."]),
+    ("A title\n\nA text\nin two lines.", ["A title", "A text\nin two lines."]),
+    ("At 10:30 a.m. we met. Fine.", ["At 10:30 a.m. we met.", "Fine."]),
+    ("v1.2.3 is out.Next.", ["v1.2.3 is out.Next."]),
+]
+
+
+@pytest.mark.parametrize(("text", "sentences"), SENTENCES)
+def test_split_sentences(text: str, sentences: list[str]) -> None:
+    assert split_sentences(text) == sentences
+
+
+def test_sentences_count_positions_in_the_whole_text() -> None:
+    text = "One ☃ here.  Two.\n\n ☃ Three ~."
+    found = list(FRONTEND.sentences(text))
+    assert [encoded.normalized for encoded in found] == ["one here.", "two.", "three."]
+    dropped = [d for encoded in found for d in encoded.dropped]
+    assert dropped == [Dropped(text[p], p) for p in (4, 20, 28)]
+
+
+def test_long_sentences_are_cut_at_clauses_and_spaces() -> None:
+    clause = "word " * 30 + "end, "
+    cases = {clause * 9: ",", "word " * 300: "d", "9" * 5000: "e", "x" * 999: "x"}
+    for text, last in cases.items():
+        pieces = [encoded.normalized for encoded in FRONTEND.sentences(text)]
+        assert all(0 < len(piece) <= MAX_CHARACTERS for piece in pieces)
+        whole = FRONTEND.normalize(text)
+        assert "".join(pieces).replace(" ", "") == whole.replace(" ", "")
+        assert {piece[-1] for piece in pieces[:-1]} <= {last, *"eorntx"}
+        if " " in whole:
+            assert " ".join(pieces) == whole
+
+
+def test_speakable() -> None:
+    assert FRONTEND.encode("a").speakable and FRONTEND.encode("5").speakable
+    assert not FRONTEND.encode("... ☃ !").speakable and not FRONTEND.encode("").speakable
+
+
+def test_load_frontend() -> None:
+    assert load_frontend("en_char", list(FRONTEND.symbols)).name == "en_char"
+    with pytest.raises(UsageError, match="unknown text front end 'x'; known: en_char"):
+        load_frontend("x")
+    with pytest.raises(VoiceError, match="unknown text front end"):
+        load_frontend("x", ["_"])
+    with pytest.raises(VoiceError, match="5 symbols there and 40 here"):
+        load_frontend("en_char", FRONTEND.symbols[:5])
+    swapped = ("_", "~", "a", " ", *FRONTEND.symbols[4:])
+    with pytest.raises(VoiceError, match="symbol 2 is 'a' there and ' ' here"):
+        load_frontend("en_char", swapped)
+
+
+def check_any(text: str) -> None:
+    """What must hold for every string."""
+    encoded = FRONTEND.encode(text)
+    assert set(encoded.normalized) <= set(FRONTEND.symbols[2:])
+    assert encoded.tokens[-1] == 1 and len(encoded.tokens) == len(encoded.normalized) + 1
+    assert all(text[d.position] == d.character for d in encoded.dropped)
+    assert "  " not in encoded.normalized
+    kept = "".join(split_sentences(text))
+    assert re.sub(r"\s", "", kept) == re.sub(r"\s", "", text)
+    for piece in FRONTEND.sentences(text):
+        assert len(piece.normalized) <= MAX_CHARACTERS
+
+
+def test_any_text_at_all() -> None:
+    logging.getLogger("tts_kit.text").setLevel(logging.ERROR)
+    source = random.Random(0)
+    alphabet = "ab Z019.,:;!?'\"()-$£€%&+=@ ½é☃\n\ud800\0ﷺ①٣e.g.No.St.Dr."
+    try:
+        for _ in range(3000):
+            length = source.randrange(12)
+            check_any("".join(source.choice(alphabet) for _ in range(length)))
+            check_any("".join(chr(source.randrange(0x110000)) for _ in range(length)))
+    finally:
+        logging.getLogger("tts_kit.text").setLevel(logging.NOTSET)
+
+
+def growth(work: Callable[[str], object], unit: str) -> float:
+    """How many times longer eight times the text takes; about 8 where time is linear."""
+
+    def seconds(length: int) -> float:
+        text = unit * (length // len(unit))
+        best = 1e9
+        for _ in range(2):
+            start = time.process_time()
+            work(text)
+            best = min(best, time.process_time() - start)
+        return best
+
+    return seconds(64_000) / max(seconds(8_000), 1e-4)
+
+
+def everything(text: str) -> None:
+    Frontend().encode(text)
+    for _ in FRONTEND.sentences(text):
+        pass
+
+
+HARD = [
+    "1",
+    "111,",
+    "1,",
+    "$1.",
+    "- ",
+    ". ",
+    ".",
+    "a. ",
+    "\n",
+    " ",
+    "1s",
+    'St."',
+    "\ud800",
+    "e\u0301",
+]
+
+
+@pytest.mark.parametrize("unit", HARD)
+def test_time_is_linear(unit: str) -> None:
+    assert growth(everything, unit) < 24
+
+
+def test_time_that_is_not_linear_would_be_seen() -> None:
+    assert growth(lambda text: re.findall(r"\d+(?:,\d+)*th", text), "1") > 24
+
+
+def test_a_megabyte_of_digits() -> None:
+    start = time.process_time()
+    encoded = FRONTEND.encode("7" * 1_000_000)
+    assert len(encoded.tokens) == 1_000_000 * len("seven ")
+    assert time.process_time() - start < 15
