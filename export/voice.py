@@ -76,7 +76,7 @@ def export_voice(
         logger.info("%s is up to date", out)
         return read_voice(out)
     model, frontend = load_acoustic(tacotron2)
-    generator, vocoder_config = _load_generator(hifigan)
+    generator = load_generator(hifigan)
     if tacotron2.meta["audio"] != hifigan.meta["audio"]:
         raise CheckpointError(
             f"{acoustic} and {vocoder} were trained with different audio settings: "
@@ -91,9 +91,9 @@ def export_voice(
         audio=audio,
         text=TextInfo(frontend.name, frontend.version, frontend.symbols),
         acoustic=model.config,
-        vocoder=vocoder_config,
+        vocoder=generator.config,
         stream=stream,
-        context=Context(model.config.postnet_context, vocoder_config.context),
+        context=Context(model.config.postnet_context, generator.config.context),
         opset=OPSET,
         training={
             "inputs": inputs,
@@ -129,7 +129,8 @@ def _holds(out: Path, inputs: str) -> bool:
         return False
 
 
-def _load_generator(checkpoint: Checkpoint) -> tuple[Generator, HifiganConfig]:
+def load_generator(checkpoint: Checkpoint) -> Generator:
+    """The trained generator of a checkpoint, weight norm folded, in evaluation mode."""
     meta: dict[str, Any] = checkpoint.meta
     if "vocoder" not in meta:
         raise CheckpointError(f"{checkpoint.folder} is no HiFi-GAN checkpoint")
@@ -138,7 +139,7 @@ def _load_generator(checkpoint: Checkpoint) -> tuple[Generator, HifiganConfig]:
     generator = Generator(audio.n_mels, config)
     generator.load_state_dict(checkpoint.weights("generator"))
     generator.fold_weight_norm()
-    return generator.eval(), config
+    return generator.eval()
 
 
 def _license_text(options: ExportOptions) -> str:

@@ -7,7 +7,7 @@ import itertools
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,37 @@ def test_a_broken_mel_ends_in_finite_audio(
     assert np.isfinite(speech.wav).all() and np.abs(speech.wav).max(initial=0) <= 1
     if np.isnan(bad_value):
         assert len(speech.wav) == bad_after * 8
+
+
+class Distorted:
+    """A vocoder whose output goes through ``change``, given the number of the run."""
+
+    def __init__(self, session: Any, change: Callable[[FloatArray, int], FloatArray]) -> None:
+        self.session, self.change, self.runs = session, change, 0
+
+    def run(self, *args: Any) -> list[FloatArray]:
+        self.runs += 1
+        return [self.change(output, self.runs) for output in self.session.run(*args)]
+
+
+def test_loud_audio_is_clipped(voice: Voice) -> None:
+    loud = Distorted(voice.sessions["vocoder"], lambda wav, _: wav * 100)
+    wav = Voice(voice.info, {**voice.sessions, "vocoder": loud}).say(TEXT).wav
+    assert wav.max() == 1.0 and wav.min() == -1.0 and wav.dtype == np.float32
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_audio_that_is_not_finite_ends_the_sentence(
+    voice: Voice, value: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = Distorted(
+        voice.sessions["vocoder"], lambda wav, run: wav + np.float32(value if run == 2 else 0)
+    )
+    speech = Voice(voice.info, {**voice.sessions, "vocoder": broken}).say("One. Two.")
+    pause = round(0.2 * 8000)
+    assert speech.status == "truncated" and np.isfinite(speech.wav).all()
+    assert speech.wav.shape == (8 * 8 + pause + 60 * 8,)  # the second sentence is whole
+    assert "not finite" in caplog.text
 
 
 class Counting:

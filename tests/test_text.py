@@ -20,13 +20,13 @@ SPOKEN = [
     # folding
     ("Café, naïve résumé, Ærø, straße", "cafe, naive resume, aero, strasse"),
     ("e\u0301 ﬁne ｗｉｄｅ \u00adsoft\u200bly", "e fine wide softly"),
-    ("“Hi,” she’d said: ‹no›…", '"hi," she\'d said: no ...'),
+    ("“Hi,” she’d said: ‹no›…", "\"hi,\" she'd said: 'no'..."),
     ("a–b, a—b, a--b, a ‑ b", "a-b, a - b, a - b, a - b"),
     ("[one] {two}", "(one) (two)"),
     ("tabs\tand\r\nlines  and\u3000spaces ", "tabs and lines and spaces"),
     # cardinals
-    ("0 7 13 20 21 100 101 999", "zero seven thirteen twenty twenty-one one hundred one hundred one "
-     "nine hundred ninety-nine"),
+    ("0 7 13 20 21 100 101 999", "zero seven thirteen twenty twenty-one one hundred "
+     "one hundred one nine hundred ninety-nine"),
     ("1,000 1,234 10000 1,000,000", "one thousand one thousand two hundred thirty-four "
      "ten thousand one million"),
     ("123456789012345", "one hundred twenty-three trillion four hundred fifty-six billion seven "
@@ -54,7 +54,8 @@ SPOKEN = [
     # money
     ("$1 $2 $1,234.56", "one dollar two dollars one thousand two hundred thirty-four dollars and "
      "fifty-six cents"),
-    ("$1.01 $0.99 $.50 $5.00", "one dollar and one cent ninety-nine cents fifty cents five dollars"),
+    ("$1.01 $0.99 $.50 $5.00", "one dollar and one cent ninety-nine cents fifty cents "
+     "five dollars"),
     ("£1 £3.01 £1900", "one pound three pounds and one penny one thousand nine hundred pounds"),
     ("$1.5 million, £2 billion. US$5", "one point five million dollars, two billion pounds. "
      "us five dollars"),
@@ -81,7 +82,7 @@ SPOKEN = [
 
 @pytest.mark.parametrize(("text", "words"), SPOKEN)
 def test_normalize(text: str, words: str) -> None:
-    assert FRONTEND.normalize(text) == words.replace("no ...", "no ...")
+    assert FRONTEND.normalize(text) == words
 
 
 def test_normalized_text_stays_as_it_is() -> None:
@@ -228,7 +229,7 @@ def test_any_text_at_all() -> None:
         logging.getLogger("tts_kit.text").setLevel(logging.NOTSET)
 
 
-def growth(work: Callable[[str], object], unit: str) -> float:
+def growth(work: Callable[[str], object], unit: str, *, longest: int = 64_000) -> float:
     """How many times longer eight times the text takes; about 8 where time is linear."""
 
     def seconds(length: int) -> float:
@@ -240,7 +241,7 @@ def growth(work: Callable[[str], object], unit: str) -> float:
             best = min(best, time.process_time() - start)
         return best
 
-    return seconds(64_000) / max(seconds(8_000), 1e-4)
+    return seconds(longest) / max(seconds(longest // 8), 1e-4)
 
 
 def everything(text: str) -> None:
@@ -273,7 +274,7 @@ def test_time_is_linear(unit: str) -> None:
 
 
 def test_time_that_is_not_linear_would_be_seen() -> None:
-    assert growth(lambda text: re.findall(r"\d+(?:,\d+)*th", text), "1") > 24
+    assert growth(lambda text: re.findall(r"\d+th", text), "1", longest=16_000) > 24
 
 
 def test_a_megabyte_of_digits() -> None:

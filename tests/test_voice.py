@@ -95,6 +95,9 @@ def test_without_verify_graphs_are_checked_when_read(folder: Path) -> None:
     info = read_voice(folder, verify=False)
     with pytest.raises(VoiceError, match="postnet.onnx is damaged"):
         info.graph_bytes("postnet")
+    path.write_bytes(b"short")
+    with pytest.raises(VoiceError, match="has 5 bytes instead of 16"):
+        read_voice(folder, verify=False)
     path.unlink()
     with pytest.raises(VoiceError, match="postnet.onnx is missing"):
         info.graph_bytes("postnet")

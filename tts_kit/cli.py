@@ -61,7 +61,7 @@ def main() -> None:
 @click.option("--out", type=_PATH, required=True, help="Folder for the manifests.")
 @click.option("--downloads", type=_PATH, default=Path("downloads"), show_default=True)
 @click.option("--practice", type=_PATH, default=Path("practice"), show_default=True)
-@click.option("--seed", default=0, show_default=True, help="Of the train/dev/test split.")
+@click.option("--seed", default=1234, show_default=True, help="Of the train/dev/test split.")
 @click.option(
     "--max-rejects", default=0.01, show_default=True, help="Largest share of rejected clips."
 )

@@ -96,6 +96,8 @@ class Tacotron2Config:
     def __post_init__(self) -> None:
         _require(self.reduction >= 1, "acoustic.reduction must be at least 1")
         _require(self.encoder_dim % 2 == 0, "acoustic.encoder_dim must be even (two directions)")
+        for name in ("encoder_dropout", "prenet_dropout", "rnn_dropout", "postnet_dropout"):
+            _require(0.0 <= getattr(self, name) < 1.0, f"acoustic.{name} must lie in [0, 1)")
         for name in ("encoder_kernel", "location_kernel", "postnet_kernel"):
             _require(getattr(self, name) % 2 == 1, f"acoustic.{name} must be odd")
 

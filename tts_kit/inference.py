@@ -12,6 +12,7 @@ from torch import Tensor
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig, StreamConfig
 from tts_kit.decoding import Decoding, StepOutput
+from tts_kit.errors import TrainingError
 from tts_kit.models.tacotron2 import Tacotron2
 
 
@@ -57,7 +58,8 @@ def free_run(
     stream: StreamConfig,
     seed: int = 0,
 ) -> FreeRun:
-    """Decodes ``tokens`` of one sentence with ``model`` in evaluation mode."""
+    """Decodes ``tokens`` of one sentence with ``model`` in evaluation mode. Raises TrainingError
+    where its first frame is not a finite number."""
     device = next(model.parameters()).device
     memory = model.encoder(torch.tensor([tokens], device=device))
     decoding = Decoding(
@@ -69,6 +71,8 @@ def free_run(
         seed=seed,
     )
     steps = list(decoding)
+    if not steps:  # the very first mel was not finite
+        raise TrainingError("the model's numbers broke down: go back to an earlier checkpoint")
     mel = np.concatenate([step.mel for step in steps], axis=1)
     refined = model.postnet(torch.from_numpy(mel).unsqueeze(0).to(device))
     return FreeRun(

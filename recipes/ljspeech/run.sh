@@ -16,13 +16,14 @@ Usage: ./run.sh [options]
   --mixed_precision P     no, bf16 or fp16 (default no)
   --init-from DIR         folder with tacotron2/ and hifigan/ checkpoints to start from
   --wandb PROJECT         log to Weights & Biases as well
+  --split-seed N          seed of the train/dev/test split (default 1234)
   --max-rejects SHARE     largest share of clips stage 0 may reject (default 0.01)
   --force                 do the stages again even where nothing changed
 USAGE
 }
 
 stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir=data expdir=exp
-nproc=1 mixed_precision=no init_from="" wandb="" max_rejects="" force=""
+nproc=1 mixed_precision=no init_from="" wandb="" split_seed="" max_rejects="" force=""
 
 die() { echo "error: $1" >&2; exit 2; }
 
@@ -31,7 +32,7 @@ while [ $# -gt 0 ]; do
         -h|--help) usage; exit 0 ;;
         --force) force=--force; shift; continue ;;
         --stage|--stop-stage|--stop_stage|--corpus|--conf|--tag|--datadir|--expdir|--nproc|\
-        --mixed_precision|--mixed-precision|--init-from|--init_from|--wandb|--max-rejects) ;;
+        --mixed_precision|--mixed-precision|--init-from|--init_from|--wandb|--split-seed|--max-rejects) ;;
         *) die "unknown option $1; see ./run.sh --help" ;;
     esac
     [ $# -ge 2 ] || die "$1 needs a value; see ./run.sh --help"
@@ -66,7 +67,7 @@ train() {  # module, then its options
 if runs 0; then
     announce 0 "data"
     tts-kit prepare --corpus "$corpus" --conf "$conf" --out "$data" $force \
-        ${max_rejects:+--max-rejects "$max_rejects"}
+        ${split_seed:+--seed "$split_seed"} ${max_rejects:+--max-rejects "$max_rejects"}
 fi
 if runs 1; then
     announce 1 "Tacotron2"

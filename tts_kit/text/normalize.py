@@ -28,7 +28,7 @@ _SPOKEN_SIGNS = {
 _ALPHABET = frozenset(string.ascii_letters + string.digits + " " + PUNCTUATION).union(_SPOKEN_SIGNS)
 
 _FOLD = {
-    **dict.fromkeys("‘’‚‛′`´ʹʻʼ", "'"),
+    **dict.fromkeys("‘’‚‛‹›′`´ʹʻʼ", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–−﹣", "-"),
     **dict.fromkeys("—―", " - "),
