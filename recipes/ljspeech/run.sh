@@ -59,9 +59,10 @@ data=$datadir/$tag exp=$expdir/$tag
 runs() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 announce() { echo "== stage $1: $2" >&2; }
 train() {  # module, then its options
-    torchrun --standalone --nproc_per_node "$nproc" -m "tts_kit.training.$1" --conf "$conf" \
-        --data "$data" --mixed_precision "$mixed_precision" $force \
-        ${wandb:+--wandb "$wandb"} "${@:2}"
+    local start=(python -m)
+    [ "$nproc" -eq 1 ] || start=(torchrun --standalone --nproc_per_node "$nproc" -m)
+    "${start[@]}" "tts_kit.training.$1" --conf "$conf" --data "$data" \
+        --mixed_precision "$mixed_precision" $force ${wandb:+--wandb "$wandb"} "${@:2}"
 }
 
 if runs 0; then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -284,12 +285,21 @@ def make_accelerator(options: RunOptions, accumulation: int) -> Accelerator:
         except ImportError as error:
             raise DependencyError("--wandb needs wandb: pip install wandb") from error
         trackers.append("wandb")
-    return Accelerator(
+    accelerator = Accelerator(
+        # Without this, several processes on CPU silently train apart from each other.
+        cpu=not torch.cuda.is_available(),
         mixed_precision=options.mixed_precision,
         gradient_accumulation_steps=accumulation,
         log_with=trackers,
         project_dir=str(options.out),
     )
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != started:
+        raise TrainingError(
+            f"{started} processes were started, accelerate joined {accelerator.num_processes}: "
+            "start them with torchrun, as run.sh --nproc does"
+        )
+    return accelerator
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

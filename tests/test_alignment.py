@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from tts_kit.alignment import alignment_health
+from tts_kit.audio import FloatArray
+
+
+def attending(tokens: list[int], length: int, weight: float = 0.8) -> FloatArray:
+    """(S, L): step s looks at ``tokens[s]``, the rest of the weight is spread."""
+    rest = (1 - weight) / (length - 1)
+    alignment = np.full((len(tokens), length), rest, dtype=np.float32)
+    alignment[np.arange(len(tokens)), tokens] = weight
+    return alignment
+
+
+def test_a_diagonal_is_healthy() -> None:
+    health = alignment_health(attending([s // 3 for s in range(60)], 20))
+    assert health.coverage == 1.0
+    assert health.backward_jumps == 0
+    assert health.focus == pytest.approx(0.8)
+
+
+def test_skipped_tokens_are_not_covered() -> None:
+    tokens = [*range(5), *range(15, 20)]  # 5 to 14 are never looked at
+    health = alignment_health(attending(tokens, 20))
+    assert health.coverage == pytest.approx(12 / 20)  # 5 and 14 count as neighbours
+    assert health.backward_jumps == 0
+
+
+@pytest.mark.parametrize(
+    "tokens, jumps",
+    [
+        ([0, 1, 2, 3, 4, 5], 0),
+        ([0, 1, 4, 2, 3, 5], 0),  # two back is a wobble
+        ([0, 1, 4, 1, 2, 5], 1),
+        ([5, 0, 5, 0, 5, 0], 3),
+    ],
+)
+def test_jumps_backwards_are_counted(tokens: list[int], jumps: int) -> None:
+    assert alignment_health(attending(tokens, 6)).backward_jumps == jumps
+
+
+def test_a_stall_covers_little() -> None:
+    health = alignment_health(attending([3] * 40, 20))
+    assert health.coverage == pytest.approx(3 / 20)
+    assert alignment_health(attending([0] * 4, 20)).coverage == pytest.approx(2 / 20)
+
+
+def test_uniform_attention_has_no_focus() -> None:
+    health = alignment_health(np.full((30, 20), 0.05, dtype=np.float32))
+    assert health.focus == pytest.approx(0.05)
+    assert health.coverage < 0.2
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (0, 0)])
+def test_no_steps_are_no_health(shape: tuple[int, int]) -> None:
+    health = alignment_health(np.zeros(shape, dtype=np.float32))
+    assert (health.coverage, health.backward_jumps, health.focus) == (0.0, 0, 0.0)

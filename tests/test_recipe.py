@@ -1,0 +1,197 @@
+"""The recipe end to end through the real run.sh: every stage, skipped, resumed, redone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from tts_kit.checkpoint import open_checkpoint
+from tts_kit.voice import read_voice
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "ljspeech"
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class Run:
+    """One corpus and its results; calls run.sh as a user does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.corpus = folder, folder / "clips"
+        self.exp, self.data = folder / "exp" / "clips", folder / "data" / "clips"
+        self.conf = folder / "tiny.yaml"
+        (self.corpus / "wavs").mkdir(parents=True)
+        rows = (RECIPE / "practice" / "metadata.csv").read_text("utf-8").splitlines()[:14]
+        (self.corpus / "metadata.csv").write_text("\n".join(rows) + "\n", "utf-8")
+        for row in rows:
+            name = f"{row.split('|')[0]}.flac"
+            shutil.copyfile(RECIPE / "practice" / "wavs" / name, self.corpus / "wavs" / name)
+        shutil.copyfile(RECIPE / "conf" / "tiny.yaml", self.conf)
+
+    def command(self, *options: str) -> list[str]:
+        folders = ["--datadir", str(self.data.parent), "--expdir", str(self.exp.parent)]
+        inputs = ["--corpus", str(self.corpus), "--conf", str(self.conf)]
+        return [str(RECIPE / "run.sh"), *inputs, *folders, *options]
+
+    def __call__(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*options), env=ENVIRONMENT, capture_output=True, text=True, timeout=600
+        )
+
+    def set_steps(self, section: str, steps: int) -> None:
+        settings = yaml.safe_load(self.conf.read_text("utf-8"))
+        settings["train"][section]["steps"] = steps
+        self.conf.write_text(yaml.safe_dump(settings), "utf-8")
+
+    def files(self) -> dict[str, int]:
+        """Every result with its time of writing."""
+        found = (path for folder in (self.data, self.exp) for path in folder.rglob("*"))
+        return {
+            str(p.relative_to(self.folder)): p.stat().st_mtime_ns for p in found if p.is_file()
+        }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = Run(tmp_path_factory.mktemp("recipe"))
+    result = run("--stage", "0", "--stop-stage", "5")
+    assert result.returncode == 0, result.stderr[-3000:]
+    return run
+
+
+def test_every_stage_leaves_its_result(finished: Run) -> None:
+    manifests = [finished.data / f"{split}_metadata.csv" for split in ("train", "dev", "test")]
+    assert all(path.stat().st_size > 0 for path in manifests)
+    for name, steps in {"tacotron2": 6, "hifigan": 6, "hifigan-ft": 4}.items():
+        checkpoint = open_checkpoint(finished.exp / name)
+        checkpoint.verify()
+        assert checkpoint.step == steps
+        assert (finished.exp / name / "losses.png").stat().st_size > 1000
+    assert len(list((finished.exp / "mels").glob("*.npy"))) == 14
+    info = read_voice(finished.exp / "voice")
+    assert info.name == "clips" and info.training["hifigan_stage"] == "hifigan-ft"
+    assert max(info.parity["errors"].values()) < 1e-4
+
+
+def test_the_voice_speaks_without_torch(finished: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out.wav"
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'torchaudio', 'librosa', 'pandas', 'onnx', 'soxr', 'yaml'):\n"
+        "    sys.modules[name] = None\n"
+        "from tts_kit.cli import main\n"
+        "main()\n"
+    )
+    say = ["say", "Good morning, Dr. Adams.", "-o", str(out), "--voice"]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *say, str(finished.exp / "voice")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    wav, rate = soundfile.read(out)
+    assert rate == 22050 and len(wav) >= 256 and np.isfinite(wav).all() and np.abs(wav).max() > 0
+
+
+def test_second_run_skips_every_stage(finished: Run) -> None:
+    before = finished.files()
+    result = finished()
+    assert result.returncode == 0, result.stderr[-3000:]
+    after = finished.files()
+    assert after.keys() == before.keys()
+    # A finished run rewrites nothing; only the record of a training stage may be touched.
+    changed = {path for path in after if after[path] != before[path]}
+    assert {Path(path).name for path in changed} <= {"stage.json"}, changed
+
+
+def test_more_steps_go_on_and_changed_models_start_anew(finished: Run, tmp_path: Path) -> None:
+    run = Run(tmp_path / "copy")
+    shutil.copytree(finished.data, run.data)
+    shutil.copytree(finished.exp / "tacotron2", run.exp / "tacotron2")
+    options = ("--stage", "1", "--stop-stage", "1")
+    run.set_steps("acoustic", 8)
+    assert run(*options).returncode == 0
+    lines = (run.exp / "tacotron2" / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines if '"train"' in line]
+    assert steps == list(range(1, 9))
+    assert not list(run.exp.glob("tacotron2.old*"))
+    settings = yaml.safe_load(run.conf.read_text("utf-8"))
+    settings["acoustic"]["prenet_dim"] = 24
+    run.conf.write_text(yaml.safe_dump(settings), "utf-8")
+    result = run(*options)
+    assert result.returncode == 0 and "starts anew" in result.stderr
+    assert open_checkpoint(run.exp / "tacotron2.old-1").step == 8
+
+
+@pytest.mark.parametrize(("stage", "name"), [("1", "tacotron2"), ("2", "hifigan")])
+def test_a_killed_stage_goes_on(stage: str, name: str, finished: Run, tmp_path: Path) -> None:
+    run = Run(tmp_path / "killed")
+    shutil.copytree(finished.data, run.data)
+    section = "acoustic" if stage == "1" else "vocoder"
+    run.set_steps(section, 10_000)
+    options = ("--stage", stage, "--stop-stage", stage)
+    process = subprocess.Popen(
+        run.command(*options),
+        env=ENVIRONMENT,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while not list((run.exp / name).glob("step-*")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    reached = open_checkpoint(run.exp / name).step
+    assert 3 <= reached < 10_000 and reached % 3 == 0
+    run.set_steps(section, reached + 3)
+    result = run(*options)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert f"step {reached} of {reached + 3}" in result.stderr
+    assert open_checkpoint(run.exp / name).step == reached + 3
+
+
+def test_bad_options_and_places_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
+    run = Run(tmp_path / "bad")
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    settings = yaml.safe_load(run.conf.read_text("utf-8"))
+    misspelt = tmp_path / "misspelt.yaml"
+    misspelt.write_text(yaml.safe_dump({**settings, "accoustic": {}}), "utf-8")
+    cases: list[tuple[tuple[str, ...], int, str]] = [
+        (("--stagee", "1"), 2, "unknown option --stagee"),
+        (("--stage",), 2, "--stage needs a value"),
+        (("--stage", "one"), 2, "one is not a number"),
+        (("--corpus", str(tmp_path / "nowhere")), 3, "nowhere"),
+        (("--conf", str(misspelt)), 2, "unknown key accoustic"),
+        (("--conf", str(tmp_path / "no.yaml")), 2, "cannot read the configuration"),
+        (("--datadir", str(blocked)), 8, "cannot write"),
+        (("--stage", "1"), 3, "run stage 0"),
+        (("--stage", "3", "--stop-stage", "3"), 4, "no checkpoint"),
+        (("--stage", "5"), 4, "no checkpoint"),
+    ]
+    for options, code, message in cases:
+        result = run(*options)
+        errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+        assert len(errors) == 1 and message in errors[0], (options, result.stderr[-2000:])
+        assert "Traceback" not in result.stderr, options
+        assert result.returncode == code, (options, result.returncode)
+        assert not run.data.exists() and not run.exp.exists(), options
