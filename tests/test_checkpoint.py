@@ -230,7 +230,7 @@ def save_carelessly(run: Path, step: int) -> None:
     final.mkdir()
     for path in sorted((run / "elsewhere" / final.name).iterdir(), reverse=True):
         shutil.copyfile(path, final / path.name)
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def save_for_ever(run: Path, save: Save) -> None:
@@ -279,4 +279,4 @@ def test_a_kill_while_saving_leaves_a_whole_newest_checkpoint(tmp_path: Path) ->
 
 def test_the_kill_test_notices_careless_saving(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="whole"):
-        kill_while_saving(tmp_path / "run", save_carelessly, 6)
+        kill_while_saving(tmp_path / "run", save_carelessly, 12)

@@ -60,9 +60,7 @@ class Run:
     def files(self) -> dict[str, int]:
         """Every result with its time of writing."""
         found = (path for folder in (self.data, self.exp) for path in folder.rglob("*"))
-        return {
-            str(p.relative_to(self.folder)): p.stat().st_mtime_ns for p in found if p.is_file()
-        }
+        return {str(p.relative_to(self.folder)): p.stat().st_mtime_ns for p in found if p.is_file()}
 
 
 @pytest.fixture(scope="module")
