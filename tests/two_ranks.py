@@ -65,6 +65,7 @@ def main(name: str, conf: str, data: str, out: str) -> None:
     result["planted_fault"] = difference(faulty, networks)
     if torch.distributed.get_rank() == 0:
         (Path(out) / "ranks.json").write_text(json.dumps(result), encoding="utf-8")
+    torch.distributed.destroy_process_group()  # left open, gloo may abort at exit
 
 
 if __name__ == "__main__":
