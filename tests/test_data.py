@@ -228,12 +228,6 @@ def test_worker_processes_hand_out_the_same_batches(clips: ClipAudio) -> None:
         assert ids == other[0] and torch.equal(mel, other[1]) and torch.equal(wav, other[2])
 
 
-def test_a_clip_shorter_than_a_segment(clips: ClipAudio) -> None:
-    n_frames = len(clips.wav(0)) // HOP
-    with pytest.raises(CorpusError, match="segment_length"):
-        VocoderDataset(clips, n_frames + 1, 0)[Position(0, 0)]
-
-
 @pytest.mark.parametrize("surplus", [-1, 1])
 def test_a_dumped_mel_of_another_length(clips: ClipAudio, tmp_path: Path, surplus: int) -> None:
     n_frames = len(clips.wav(0)) // HOP + surplus

@@ -8,6 +8,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from tts_kit.config import VOCODER_PRESETS, AudioConfig, Config, HifiganConfig, Tacotron2Config
 from tts_kit.losses import tacotron2_losses
+from tts_kit.models.attention import AttentionState, LocationAttention
 from tts_kit.models.discriminators import Discriminators, PeriodDiscriminator
 from tts_kit.models.hifigan import Generator, vocode
 from tts_kit.models.tacotron2 import Prenet, Tacotron2, Tacotron2Output, length_mask
@@ -130,6 +131,30 @@ def test_the_encoder_minds_the_lengths(model: Tacotron2) -> None:
     torch.testing.assert_close(padded[:, :5], alone, rtol=0, atol=1e-5)
     assert float(padded[:, 5:].abs().max()) == 0.0
     assert float((model.encoder(tokens)[:, :5] - alone).abs().max()) > 1e-3  # padding does tell
+
+
+@torch.no_grad()
+def test_attention_follows_the_papers_formula() -> None:
+    torch.manual_seed(0)
+    attention = LocationAttention(6, 4, 8, filters=3, kernel=5)
+    query, memory = torch.randn(2, 6), torch.randn(2, 7, 4)
+    last, total = torch.rand(2, 2, 7).unbind()
+    padding = ~length_mask(torch.tensor([7, 5]), 7)
+    found = attention(
+        query,
+        memory,
+        attention.memory(memory),
+        AttentionState(last, total, torch.zeros(2, 4)),
+        kernel=attention.location_kernel(),
+        padding=padding,
+    )
+    location = attention.location_conv(torch.stack((last, total), dim=1)).transpose(1, 2)
+    hidden = attention.query(query).unsqueeze(1) + attention.memory(memory)
+    scores = attention.v(torch.tanh(hidden + attention.location_dense(location))).squeeze(2)
+    weights = torch.softmax(scores.masked_fill(padding, -torch.inf), dim=1)
+    torch.testing.assert_close(found.weights, weights)
+    torch.testing.assert_close(found.cumulative, total + weights)
+    torch.testing.assert_close(found.context, torch.einsum("bl,ble->be", weights, memory))
 
 
 def test_states_are_those_of_the_voice(model: Tacotron2) -> None:

@@ -19,8 +19,9 @@ from accelerate.state import AcceleratorState
 
 from tts_kit.checkpoint import latest_checkpoint, open_checkpoint, read_best
 from tts_kit.config import Config, load_config, to_dict
+from tts_kit.data import load_split
 from tts_kit.dump_mels import dump_mels
-from tts_kit.errors import CheckpointError, TrainingError, UsageError
+from tts_kit.errors import CheckpointError, CorpusError, TrainingError, UsageError
 from tts_kit.training import acoustic, vocoder
 from tts_kit.training.run import METRICS, RunOptions
 
@@ -141,10 +142,10 @@ def test_steps_that_are_not_finite_are_skipped_and_named(
     bad = {1}
     original = acoustic.AcousticTrainer._losses
 
-    def losses(self: acoustic.AcousticTrainer, batch: Any) -> Any:
-        parts = original(self, batch)
+    def losses(self: acoustic.AcousticTrainer, model: Any, batch: Any) -> Any:
+        output, parts = original(self, model, batch)
         factor = float("nan") if self.run.step in bad else 1.0
-        return parts._replace(coarse=parts.coarse * factor)
+        return output, parts._replace(coarse=parts.coarse * factor)
 
     monkeypatch.setattr(acoustic.AcousticTrainer, "_losses", losses)
     train = {"steps": 3, "validate_every": 100}
@@ -182,6 +183,25 @@ def test_finetuning_starts_from_the_generator_and_reads_the_dump(
     assert 0 < max(moved) < 0.1  # moved, and not far in two steps
     with pytest.raises(CheckpointError, match="--init-from"):
         vocoder.train(dataclasses.replace(options, init_from=None, out=tmp_path / "ft2"), mels)
+
+
+def test_clips_shorter_than_a_segment_are_left_out_and_named(
+    tmp_path: Path, practice_data: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = load_split(practice_data, "train", tiny_config.audio)  # sorted by duration
+    hop_length = tiny_config.audio.hop_length
+    train = {"steps": 1, "validate_every": 9}
+    segment = clips[len(clips) // 2].n_samples // hop_length * hop_length
+    conf = write_conf(
+        tmp_path / "c.yaml", tiny_config, vocoder={**train, "segment_length": segment}
+    )
+    vocoder.train(RunOptions(conf, practice_data, tmp_path / "run"))
+    named = next(r.getMessage() for r in caplog.records if "left out" in r.getMessage()).split()
+    assert clips[0].id in named and clips[-1].id not in named
+    longer = {**train, "segment_length": (clips[-1].n_samples // hop_length + 1) * hop_length}
+    write_conf(conf, tiny_config, vocoder=longer)
+    with pytest.raises(CorpusError, match="segment_length"):
+        vocoder.train(RunOptions(conf, practice_data, tmp_path / "run2"))
 
 
 def test_refuses_what_cannot_work(tmp_path: Path, practice_data: Path, tiny_config: Config) -> None:

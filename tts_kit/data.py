@@ -115,11 +115,7 @@ class VocoderDataset(Dataset[tuple[str, Tensor, Tensor]]):
                 f"{len(wav) // hop_length}: run stage 3 with --force"
             )
         last = mel.shape[1] - self.frames
-        if last < 0:
-            raise CorpusError(
-                f"{clip.id} is shorter than a training segment of {self.frames} frames: "
-                "lower train.*.segment_length"
-            )
+        assert last >= 0, f"{clip.id} is shorter than a segment"
         start = int(np.random.default_rng((self.seed, *at)).integers(last + 1))
         segment = mel[:, start : start + self.frames]
         samples = wav[start * hop_length : (start + self.frames) * hop_length]

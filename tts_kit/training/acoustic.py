@@ -26,7 +26,7 @@ from tts_kit.data import (
 )
 from tts_kit.inference import free_run
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
-from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
 from tts_kit.text import Frontend, load_frontend
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels
@@ -117,7 +117,7 @@ class AcousticTrainer:
         self.model.train()
         for batch in window:
             with accelerator.accumulate(self.model):
-                parts = self._losses(batch)
+                _, parts = self._losses(self.model, batch)
                 loss, values = self._weigh(parts, frames, steps)
                 # accelerate divides by the accumulation, DDP by the processes: undo both, for
                 # the sums were divided by the totals already.
@@ -143,9 +143,9 @@ class AcousticTrainer:
         total = self.run.accelerator.reduce(counts, "sum")
         return total[0], total[1]
 
-    def _losses(self, batch: AcousticBatch) -> Tacotron2Losses:
-        output = self.model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
-        return tacotron2_losses(
+    def _losses(self, model: Any, batch: AcousticBatch) -> tuple[Tacotron2Output, Tacotron2Losses]:
+        output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+        return output, tacotron2_losses(
             output,
             batch.mel,
             batch.mel_lengths,
@@ -196,16 +196,7 @@ class AcousticTrainer:
         for start in range(0, n_clips, size):
             indices = range(start, min(start + size, n_clips))
             batch = to_device(self.collate([self.dev[Position(i, 0)] for i in indices]), device)
-            output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
-            parts = tacotron2_losses(
-                output,
-                batch.mel,
-                batch.mel_lengths,
-                batch.token_lengths,
-                reduction=self.config.acoustic.reduction,
-                gate_weight=self.settings.gate_weight,
-                guided_sigma=self.settings.guided_sigma,
-            )
+            output, parts = self._losses(model, batch)
             for name, value in parts._asdict().items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             if start == 0:

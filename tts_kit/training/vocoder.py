@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from tts_kit.audio import write_wav
 from tts_kit.cli import run_command
 from tts_kit.config import load_config, to_dict
+from tts_kit.corpus import Clip
 from tts_kit.data import (
     ClipAudio,
     VocoderBatch,
@@ -25,7 +26,7 @@ from tts_kit.data import (
     read_mel,
 )
 from tts_kit.dump_mels import dump_identity
-from tts_kit.errors import CheckpointError
+from tts_kit.errors import CheckpointError, CorpusError
 from tts_kit.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from tts_kit.mel import LogMel
 from tts_kit.models.discriminators import Discriminators, Judgement
@@ -67,8 +68,8 @@ class VocoderTrainer:
     def __init__(self, run: TrainingRun, mels: Path | None) -> None:
         self.run, self.config, self.settings = run, run.config, run.train
         self.audio, self.mels = self.config.audio, mels
-        clips = load_split(run.options.data, "train", self.audio)
         frames = self.settings.segment_length // self.audio.hop_length
+        clips = self._long_enough(load_split(run.options.data, "train", self.audio), frames)
         self.dataset = VocoderDataset(
             ClipAudio(clips, self.audio, cache=self.settings.cache),
             frames,
@@ -121,6 +122,15 @@ class VocoderTrainer:
                 networks = {"generator": self.generator, "discriminators": self.discriminators}
                 run.save(networks, self.optimizers, self.meta)
         run.finish()
+
+    def _long_enough(self, clips: list[Clip], frames: int) -> list[Clip]:
+        """The clips that hold a training segment; the others are named, never padded."""
+        short = [clip.id for clip in clips if clip.n_samples // self.audio.hop_length < frames]
+        if len(short) == len(clips):
+            raise CorpusError("every clip is shorter than a segment: lower train.*.segment_length")
+        if short and self.run.is_main:
+            logger.warning("left out, shorter than a segment: %s", " ".join(short))
+        return [clip for clip in clips if clip.id not in set(short)]
 
     def _train_step(self, batches: Iterator[VocoderBatch]) -> dict[str, Tensor]:
         """One update of the discriminators and one of the generator."""
