@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tts_kit.checkpoint import (
+    BEST,
     MANIFEST,
     TRAINING,
     Checkpoint,
@@ -128,9 +129,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(
     path = tmp_path / "step-00000003" / name
     data = bytearray(path.read_bytes())
     if damage == "flipped":
-        # In the manifest, which has no hash of its own, where the hash of a file stands.
-        at = data.index(b'"sha256": "') + 20 if name == MANIFEST else len(data) // 2
-        data[at] ^= 1
+        data[len(data) // 2] ^= 1
     path.write_bytes({"flipped": data, "cut": data[:-1], "empty": b"", "gone": b""}[damage])
     if damage == "gone":
         path.unlink()
@@ -149,6 +148,45 @@ def test_a_damaged_checkpoint_that_was_asked_for_is_refused(tmp_path: Path) -> N
         open_checkpoint(folder).weights("generator")
     with pytest.raises(CheckpointError, match="train it first"):
         open_checkpoint(tmp_path)
+
+
+def test_no_flipped_bit_of_the_manifest_goes_unnoticed(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    path = tmp_path / "step-00000003" / MANIFEST
+    whole = path.read_bytes()
+    expected = open_checkpoint(tmp_path).manifest
+    for at in range(len(whole)):
+        for bit in (1, 16):
+            data = bytearray(whole)
+            data[at] ^= bit
+            path.write_bytes(data)
+            try:
+                found = open_checkpoint(path.parent).manifest
+            except CheckpointError:
+                continue
+            assert found == expected, data[at - 10 : at + 10]  # white space: harmless
+
+
+def test_a_damaged_newer_checkpoint_does_not_push_out_the_new_one(tmp_path: Path) -> None:
+    save(tmp_path, 20, keep=1)
+    (tmp_path / "step-00000020" / TRAINING).write_bytes(b"")
+    save(tmp_path, 15, keep=1)
+    assert newest(tmp_path) == 15 and steps(tmp_path) == [15]
+
+
+def test_a_loss_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
+    assert not mark_best(tmp_path, 1, float("nan")) and read_best(tmp_path) is None
+    assert mark_best(tmp_path, 2, 3.0)
+    assert not mark_best(tmp_path, 3, float("nan"))
+    assert read_best(tmp_path) == {"step": 2, "value": 3.0}
+
+
+def test_a_damaged_note_of_the_best_does_not_stop_training(tmp_path: Path) -> None:
+    for damage in ("", "{", "[]", '{"step": 1}'):
+        (tmp_path / BEST).write_text(damage)
+        assert read_best(tmp_path) is None
+        save(tmp_path, 2)
+    assert mark_best(tmp_path, 2, 3.0)
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:

@@ -81,15 +81,23 @@ def test_a_preset_and_what_overrides_it(tmp_path: Path) -> None:
         ("audio: {sample_rate: fast}", "audio.sample_rate must be int, not 'fast'"),
         ("audio: {sample_rate: 22050.0}", "audio.sample_rate must be int"),
         ("audio: {n_mels: true}", "audio.n_mels must be int"),
-        ("audio: {f_max: high}", "audio.f_max must be float, not 'high'"),
+        ("audio: {f_max: high}", "audio.f_max must be a finite float, not 'high'"),
         ("audio: {f_max: true}", "audio.f_max must be float"),
-        ("audio: {level: loud}", "audio.level must be float"),
+        ("audio: {level: loud}", "audio.level must be a finite float"),
         ("text: {frontend: 3}", "text.frontend must be str"),
         ("train: {acoustic: {cache: 1}}", "train.acoustic.cache must be bool"),
         ("vocoder: {upsample_rates: 8}", "vocoder.upsample_rates must be a list"),
         ("vocoder: {upsample_rates: [8, x]}", "vocoder.upsample_rates[1] must be int"),
         ("vocoder: {resblock_dilations: [[1], 3]}", "vocoder.resblock_dilations[1] must be a list"),
-        ("audio: 22050", "must be a mapping"),
+        ("audio: 22050", "audio must be a mapping"),
+        ("acoustic: {preset: [v1]}", "unknown acoustic.preset ['v1']"),
+        ("train: {vocoder: {betas: [0.9]}}", "train.vocoder.betas must have 2 entries, not 1"),
+        ("train: {vocoder: {learning_rate: .nan}}", "learning_rate must be a finite float"),
+        ("train: {vocoder: {learning_rate: inf}}", "learning_rate must be a finite float"),
+        (f"audio: {{f_max: 1{'0' * 400}}}", "audio.f_max must be a finite float"),
+        ("train: {vocoder: {learning_rate: 0}}", "learning_rate"),
+        ("train: {vocoder: {log_every: 0}}", "log_every"),
+        ("train: {vocoder: {validation_clips: 0}}", "validation_clips"),
         ("- audio", "must be a mapping"),
         ("audio: {hop_length: 128}", "make them equal"),
         ("audio: {f_max: 12000}", "f_max"),
@@ -112,6 +120,12 @@ def test_a_wrong_file_is_one_line_that_names_the_key(tmp_path: Path, text: str, 
     assert str(path) in str(caught.value) and named in str(caught.value)
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, UsageError) and caught.value.exit_code == 2
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "conf.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="conf.yaml is not UTF-8"):
+        load_config(tmp_path / "conf.yaml")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -242,7 +242,8 @@ def test_a_dumped_mel_that_cannot_be_read(tmp_path: Path) -> None:
     np.save(tmp_path / "cut.npy", np.zeros((80, 50), np.float32))
     cut = tmp_path / "cut.npy"
     cut.write_bytes(cut.read_bytes()[:-100])
-    for name in ("missing", "pickled", "cut"):
+    (tmp_path / "empty.npy").touch()
+    for name in ("missing", "pickled", "cut", "empty"):
         with pytest.raises(CheckpointError, match=f"{name}.*run stage 3"):
             read_mel(tmp_path, name)
 

@@ -9,8 +9,10 @@ renamed, and only then are older ones removed: at every instant at least one who
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -20,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from tts_kit.config import fingerprint
 from tts_kit.errors import CheckpointError, OutputError
 
 logger = logging.getLogger(__name__)
@@ -57,12 +61,13 @@ class Checkpoint:
 
     def weights(self, network: str) -> dict[str, Tensor]:
         """State dict of a network by the name it was saved under."""
-        return load_safetensors(self._read(f"{network}.safetensors"))
+        try:
+            return load_safetensors(self._read(f"{network}.safetensors"))
+        except SafetensorError as error:
+            raise CheckpointError(f"{self.folder} holds no weights of {network}") from error
 
     def training(self) -> dict[str, Any]:
         """State of optimizers, to go on training."""
-        import io
-
         data = io.BytesIO(self._read(TRAINING))
         state: dict[str, Any] = torch.load(data, map_location="cpu", weights_only=True)
         return state
@@ -112,6 +117,7 @@ def save_checkpoint(
         torch.save(dict(training), temporary / TRAINING)
         entries[TRAINING] = _sync(temporary / TRAINING)
         manifest = {"format": FORMAT, "step": step, "files": entries, "meta": dict(meta)}
+        manifest["sha256"] = fingerprint(manifest)
         _write(temporary / MANIFEST, json.dumps(manifest, indent=1).encode())
         _sync_folder(temporary)
         if final.exists():  # the same step again, after a forced restart
@@ -122,14 +128,14 @@ def save_checkpoint(
         raise OutputError(
             f"cannot save a checkpoint to {run}: {error.strerror}; free or choose another --expdir"
         ) from error
-    _prune(run, keep)
+    _prune(run, keep, final)
     return final
 
 
 def mark_best(run: Path, step: int, value: float) -> bool:
     """Records ``step`` as the best one if ``value`` (a loss) is lower than any before."""
     best = read_best(run)
-    if best is not None and best["value"] <= value:
+    if not math.isfinite(value) or (best is not None and best["value"] <= value):
         return False
     temporary = run / f".{BEST}"
     _write(temporary, json.dumps({"step": step, "value": value}).encode())
@@ -140,8 +146,14 @@ def mark_best(run: Path, step: int, value: float) -> bool:
 def read_best(run: Path) -> dict[str, Any] | None:
     """``{"step", "value"}`` of the best validation, if there was one."""
     path = run / BEST
-    best: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
-    return best
+    try:
+        best = json.loads(path.read_text("utf-8"))
+        return {"step": int(best["step"]), "value": float(best["value"])}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        logger.warning("%s is damaged: the best checkpoint is no longer known", path)
+        return None
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -173,6 +185,12 @@ def _open(folder: Path) -> Checkpoint:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         if manifest["format"] != FORMAT:
             raise CheckpointError(f"{folder} has format {manifest['format']}, known: {FORMAT}")
+        recorded = manifest.pop("sha256")
+        if (
+            set(manifest) != {"format", "step", "files", "meta"}
+            or fingerprint(manifest) != recorded
+        ):
+            raise ValueError("not what was written")
         return Checkpoint(folder, {key: manifest[key] for key in ("step", "files", "meta")})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / MANIFEST} is damaged; use another checkpoint") from error
@@ -182,9 +200,10 @@ def _steps(run: Path) -> list[Path]:
     return [path for path in run.glob("step-*") if _STEP.search(path.name)]
 
 
-def _prune(run: Path, keep: int) -> None:
+def _prune(run: Path, keep: int, saved: Path) -> None:
+    """A checkpoint behind ``saved`` is a damaged one that training passed over."""
     best = read_best(run)
-    kept = {path.name for path in sorted(_steps(run))[-keep:]}
+    kept = {path.name for path in sorted(p for p in _steps(run) if p <= saved)[-keep:]}
     kept.add(f"step-{best['step']:08d}" if best else "")
     for path in _steps(run):
         if path.name not in kept:

@@ -213,7 +213,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(self.accumulation >= 1, "train.*.accumulation must be at least 1")
         _require(self.batch_size >= 1 and self.steps >= 1, "train.*: steps, batch_size must be > 0")
-        _require(self.keep_checkpoints >= 1, "train.*.keep_checkpoints must be at least 1")
+        for name in ("keep_checkpoints", "log_every", "validation_clips"):
+            _require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")
+        _require(
+            self.learning_rate > 0 and self.final_learning_rate > 0,
+            "train.*.learning_rate and final_learning_rate must be positive",
+        )
 
     def learning_rate_factor(self, step: int) -> float:
         """Multiplier of ``learning_rate`` at optimizer step ``step`` (from 0)."""
@@ -347,6 +352,8 @@ def load_config(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error.reason}") from error
     try:
         data = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -364,7 +371,8 @@ def from_dict(base: T, data: Any, *, where: str = "") -> T:
     ``base`` by that preset.
     """
     if not isinstance(data, Mapping):
-        raise ConfigError(f"{where or 'the configuration '}must be a mapping of keys to values")
+        name = where.removesuffix(".") or "the configuration"
+        raise ConfigError(f"{name} must be a mapping of keys to values")
     values = dict(data)
     if "preset" in values:
         base = _preset(base, values.pop("preset"), where)
@@ -395,7 +403,7 @@ def _preset(base: T, name: Any, where: str) -> T:
         known = ACOUSTIC_PRESETS
     elif isinstance(base, HifiganConfig):
         known = VOCODER_PRESETS
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ConfigError(f"unknown {where}preset {name!r}; known: {', '.join(known) or 'none'}")
     return typing.cast(T, known[name])
 
@@ -412,18 +420,21 @@ def _convert(hint: Any, value: Any, where: str, default: Any) -> Any:
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where} must be a list, not {value!r}")
+        if args[-1] is not Ellipsis and len(value) != len(args):
+            raise ConfigError(f"{where} must have {len(args)} entries, not {len(value)}")
         return tuple(_convert(args[0], v, f"{where}[{i}]", None) for i, v in enumerate(value))
-    if hint is float and isinstance(value, str):
+    if hint is float and isinstance(value, (str, int, float)) and not isinstance(value, bool):
         value = _float(value, where)  # YAML 1.1 reads 1e-3 as a string
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ConfigError(f"{where} must be {hint.__name__}, not {value!r}")
     return value
 
 
-def _float(value: str, where: str) -> float:
+def _float(value: str | int | float, where: str) -> float:
     try:
-        return float(value)
-    except ValueError:
-        raise ConfigError(f"{where} must be float, not {value!r}") from None
+        number = float(value)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{where} must be a finite float, not {str(value)[:20]!r}")
+    return number

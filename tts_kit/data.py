@@ -126,7 +126,7 @@ def read_mel(folder: Path, clip_id: str) -> Tensor:
     """A dumped mel (n_mels, F)."""
     try:
         return torch.from_numpy(np.load(folder / f"{clip_id}.npy", allow_pickle=False))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise CheckpointError(f"no dumped mel of {clip_id} in {folder}: run stage 3") from error
 
 

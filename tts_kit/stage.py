@@ -52,7 +52,11 @@ class Stage:
         self._write({"status": "done", **results})
 
     def _clear(self, keep_old: bool, why: str) -> None:
-        if not keep_old or not any(self.folder.iterdir()):
+        if not any(self.folder.iterdir()):
+            return
+        if not keep_old:
+            if self._read().get("stage") != self.name:
+                raise OutputError(f"{self.folder} holds other files: choose an empty folder")
             shutil.rmtree(self.folder)
             return
         number = 1
@@ -63,10 +67,10 @@ class Stage:
 
     def _read(self) -> dict[str, Any]:
         try:
-            record: dict[str, Any] = json.loads((self.folder / RECORD).read_text("utf-8"))
+            record = json.loads((self.folder / RECORD).read_text("utf-8"))
         except (OSError, ValueError):
             return {}
-        return record
+        return record if isinstance(record, dict) else {}
 
     def _write(self, values: dict[str, Any]) -> None:
         record = {"stage": self.name, "inputs": self.inputs, **values}

@@ -100,7 +100,7 @@ class AcousticTrainer:
             validated = run.is_due(settings.validate_every, epoch)
             if validated:
                 self._validate()
-            if run.is_due(settings.checkpoint_every, epoch):
+            if validated or run.is_due(settings.checkpoint_every, epoch):
                 networks = {"tacotron2": self.model}
                 run.save(networks, {"optimizer": self.optimizer}, self.meta)
         run.finish()

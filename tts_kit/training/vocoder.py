@@ -116,9 +116,10 @@ class VocoderTrainer:
             values = self._train_step(batches)
             if (step + 1) % settings.log_every == 0 and values:
                 run.log("train", {name: float(value) for name, value in values.items()})
-            if run.is_due(settings.validate_every, epoch):
+            validated = run.is_due(settings.validate_every, epoch)
+            if validated:
                 self._validate()
-            if run.is_due(settings.checkpoint_every, epoch):
+            if validated or run.is_due(settings.checkpoint_every, epoch):
                 networks = {"generator": self.generator, "discriminators": self.discriminators}
                 run.save(networks, self.optimizers, self.meta)
         run.finish()
