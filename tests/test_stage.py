@@ -1,5 +1,4 @@
 import json
-import logging
 import shutil
 from pathlib import Path
 
@@ -55,19 +54,33 @@ def test_other_inputs_and_force_start_anew(tmp_path: Path, inputs: str, force: b
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_hours_of_training_are_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "force", "why"), [("y", False, "changed"), ("x", True, "--force")]
+)
+def test_hours_of_training_are_set_aside(
+    inputs: str, force: bool, why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "run"
-    for number, (inputs, force, why) in enumerate(
-        [("y", False, "changed"), ("y", True, "--force")]
-    ):
-        finished(folder, "x")
-        caplog.clear()
-        with caplog.at_level(logging.WARNING):
-            Stage("train", folder, inputs).begin(force=force, keep_old=True)
-        aside = tmp_path / f"run.old-{number + 1}"
-        assert (aside / "result").read_text() == "x" and results(folder) == []
+    for number in (1, 2):
+        folder.mkdir()
+        Stage("train", folder, f"other {number}").finish()
+        (folder / "result").write_text(str(number))
+        Stage("train", folder, inputs).begin(force=force, keep_old=True)
+        aside = tmp_path / f"run.old-{number}"
+        assert (aside / "result").read_text() == str(number) and results(folder) == []
         assert why in caplog.text and str(aside) in caplog.text
         shutil.rmtree(folder)
+
+
+def test_a_run_set_aside_by_mistake_is_taken_back(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    finished(folder, "x")
+    Stage("train", folder, "mistake").begin(force=False, keep_old=True)
+    (folder / "result").write_text("hardly begun")
+    Stage("train", folder, "x").begin(force=False, keep_old=True)
+    assert (folder / "result").read_text() == "x"
+    Stage("train", folder, "x").begin(force=True, keep_old=True)
+    assert results(folder) == []
 
 
 def test_an_empty_folder_is_not_worth_setting_aside(tmp_path: Path) -> None:

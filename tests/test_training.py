@@ -130,6 +130,10 @@ def test_done_run_is_left_alone_and_another_configuration_starts_anew(
     acoustic.train(RunOptions(conf, practice_data, run))
     assert same(before, weights(tmp_path / "run.old-1"))
     assert not same(before, weights(run))
+    # The first configuration again, as after a mistaken option: its run goes on.
+    write_conf(conf, tiny_config, acoustic=train)
+    acoustic.train(RunOptions(conf, practice_data, run))
+    assert same(before, weights(run))
 
 
 def test_steps_that_are_not_finite_are_skipped_and_named(
@@ -143,9 +147,9 @@ def test_steps_that_are_not_finite_are_skipped_and_named(
     original = acoustic.AcousticTrainer._losses
 
     def losses(self: acoustic.AcousticTrainer, model: Any, batch: Any) -> Any:
-        output, parts = original(self, model, batch)
+        # In the input, so that batch norm's statistics meet it too.
         factor = float("nan") if self.run.step in bad else 1.0
-        return output, parts._replace(coarse=parts.coarse * factor)
+        return original(self, model, batch._replace(mel=batch.mel * factor))
 
     monkeypatch.setattr(acoustic.AcousticTrainer, "_losses", losses)
     train = {"steps": 3, "validate_every": 100}
@@ -202,6 +206,22 @@ def test_clips_shorter_than_a_segment_are_left_out_and_named(
     write_conf(conf, tiny_config, vocoder=longer)
     with pytest.raises(CorpusError, match="segment_length"):
         vocoder.train(RunOptions(conf, practice_data, tmp_path / "run2"))
+
+
+def test_mistaken_starting_weights_leave_the_run_alone(
+    tmp_path: Path, practice_data: Path, tiny_config: Config
+) -> None:
+    conf = write_conf(tmp_path / "c.yaml", tiny_config, acoustic={"steps": 1, "validate_every": 9})
+    run = tmp_path / "run"
+    acoustic.train(RunOptions(conf, practice_data, run))
+    before = weights(run)
+    with pytest.raises(UsageError, match="own folder"):
+        acoustic.train(RunOptions(conf, practice_data, run, init_from=run))
+    assert same(before, weights(run))
+    wider = dataclasses.replace(tiny_config.acoustic, postnet_dim=40)
+    other = write_conf(tmp_path / "w.yaml", dataclasses.replace(tiny_config, acoustic=wider))
+    with pytest.raises(CheckpointError, match="another size"):
+        acoustic.train(RunOptions(other, practice_data, tmp_path / "new", init_from=run))
 
 
 def test_refuses_what_cannot_work(tmp_path: Path, practice_data: Path, tiny_config: Config) -> None:

@@ -114,8 +114,9 @@ def save_checkpoint(
             for name, state in networks.items()
         }
         entries = {name: _write(temporary / name, data) for name, data in files.items()}
-        torch.save(dict(training), temporary / TRAINING)
-        entries[TRAINING] = _sync(temporary / TRAINING)
+        buffer = io.BytesIO()  # torch.save to a full disk would raise RuntimeError
+        torch.save(dict(training), buffer)
+        entries[TRAINING] = _write(temporary / TRAINING, buffer.getvalue())
         manifest = {"format": FORMAT, "step": step, "files": entries, "meta": dict(meta)}
         manifest["sha256"] = fingerprint(manifest)
         _write(temporary / MANIFEST, json.dumps(manifest, indent=1).encode())

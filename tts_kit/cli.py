@@ -11,7 +11,14 @@ from typing import Any
 import click
 
 from tts_kit import __version__
-from tts_kit.errors import DependencyError, TextError, TtsKitError, UsageError
+from tts_kit.errors import (
+    DependencyError,
+    OutputError,
+    TextError,
+    TtsKitError,
+    UsageError,
+    VoiceError,
+)
 
 _PATH = click.Path(path_type=Path)
 
@@ -23,6 +30,10 @@ def run_command(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return call(*args, **kwargs)
     except TtsKitError as error:
         _fail(str(error), error.exit_code)
+    except BrokenPipeError:  # whoever read the output has gone
+        sys.exit(OutputError.exit_code)
+    except OSError as error:
+        _fail(f"{error.filename or 'output'}: {error.strerror}", OutputError.exit_code)
     except ModuleNotFoundError as error:
         extra = _extra_of(error.name or "")
         if extra is None:
@@ -230,6 +241,8 @@ def _write_speech(voice: Any, text: str, seed: int, output: str, raw: bool, voco
     speech = voice.say(text, seed=seed)
     if speech.status == "nothing_to_say":
         return str(speech.status)
+    if not len(speech.wav):
+        raise VoiceError("the voice gave no sound: export it again from another checkpoint")
     wav = speech.wav if vocoder == "voice" else _griffin_lim(voice, speech)
     if raw:
         data = to_pcm16(wav)

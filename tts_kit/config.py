@@ -207,12 +207,13 @@ class TrainConfig:
     validation_clips: int = 32  # clips of the dev split a validation uses
     checkpoint_every: int = 1000
     keep_checkpoints: int = 2
-    cache: bool = True  # keep decoded clips and mels in memory
+    cache: bool = False  # keep clips and mels in memory: 0.4 GB for each hour of speech
     workers: int = 0  # DataLoader processes
 
     def __post_init__(self) -> None:
         _require(self.accumulation >= 1, "train.*.accumulation must be at least 1")
         _require(self.batch_size >= 1 and self.steps >= 1, "train.*: steps, batch_size must be > 0")
+        _require(self.segment_length >= 1024, "train.*.segment_length must be at least 1024")
         for name in ("keep_checkpoints", "log_every", "validation_clips"):
             _require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")
         _require(
@@ -270,6 +271,10 @@ class StreamConfig:
 
     def __post_init__(self) -> None:
         _require(0 < self.gate_threshold < 1, "stream.gate_threshold must lie between 0 and 1")
+        _require(
+            self.max_seconds > 0 and self.base_seconds > 0 and self.seconds_per_token >= 0,
+            "stream.max_seconds and base_seconds must be positive, seconds_per_token at least 0",
+        )
         _require(
             len(self.chunk_frames) > 0 and min(self.chunk_frames) >= 1,
             "stream.chunk_frames needs at least one positive number",

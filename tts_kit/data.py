@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -62,11 +62,15 @@ class ClipAudio:
     """The conditioned wave and the mel of each clip, kept in memory if asked."""
 
     def __init__(self, clips: Sequence[Clip], audio: AudioConfig, *, cache: bool) -> None:
-        self.clips, self.audio = clips, audio
+        self.clips, self.audio, self._cache = clips, audio, cache
         self._log_mel = LogMel(audio)
         size = None if cache else 0
-        self.wav = lru_cache(maxsize=size)(self._wav)
-        self.mel = lru_cache(maxsize=size)(self._mel)
+        self.wav = functools.lru_cache(maxsize=size)(self._wav)
+        self.mel = functools.lru_cache(maxsize=size)(self._mel)
+
+    def __reduce__(self) -> tuple[Callable[..., ClipAudio], tuple[Any, ...]]:
+        """To worker processes go the settings; each has a cache of its own."""
+        return functools.partial(ClipAudio, cache=self._cache), (self.clips, self.audio)
 
     def _wav(self, index: int) -> FloatArray:
         """(F * hop_length,): cut to whole frames."""
@@ -80,7 +84,7 @@ class ClipAudio:
 
     def _mel(self, index: int) -> Tensor:
         """(n_mels, F)."""
-        mel: Tensor = self._log_mel(torch.from_numpy(self.wav(index)).unsqueeze(0)).squeeze(0)
+        mel: Tensor = self._log_mel(torch.from_numpy(self._wav(index)).unsqueeze(0)).squeeze(0)
         return mel
 
 

@@ -63,7 +63,7 @@ class Decoding(Iterator[StepOutput]):
     def __next__(self) -> StepOutput:
         if self._ended:
             raise StopIteration
-        if self._left == 0:
+        if self._left <= 0:
             self._stop("truncated")
         output = self._step(self._frame, next(self._masks))
         if not np.isfinite(output.mel).all():

@@ -59,14 +59,14 @@ def dump_mels(config: Config, data: Path, acoustic: Path, out: Path, *, force: b
     stage = Stage("dump", out, inputs)
     if not force and stage.is_done():
         return 0
-    stage.begin(force=force, keep_old=False)
     model, frontend = load_acoustic(checkpoint)
+    splits = {split: load_split(data, split, config.audio) for split in MANIFESTS}
+    stage.begin(force=force, keep_old=False)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     collate = functools.partial(
         collate_acoustic, reduction=model.config.reduction, silence=config.audio.silence
     )
-    splits = {split: load_split(data, split, config.audio) for split in MANIFESTS}
     written = 0
     with tqdm(total=sum(map(len, splits.values())), desc="dump", unit="clip") as bar:
         for clips in splits.values():

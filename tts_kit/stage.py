@@ -40,6 +40,8 @@ class Stage:
         try:
             if self.folder.exists() and (force or record.get("inputs") != self.inputs):
                 self._clear(keep_old, "--force" if force else "its inputs or settings changed")
+            if keep_old and not force and not self.folder.exists():
+                self._take_back()
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(
@@ -64,6 +66,14 @@ class Stage:
             number += 1
         self.folder.rename(aside)
         logger.warning("stage %s starts anew (%s); the old run is in %s", self.name, why, aside)
+
+    def _take_back(self) -> None:
+        """A run of these very inputs that was set aside (by a mistaken option, say) goes on."""
+        for old in sorted(self.folder.parent.glob(f"{self.folder.name}.old-*")):
+            if Stage(self.name, old, self.inputs)._read().get("inputs") == self.inputs:
+                old.rename(self.folder)
+                logger.warning("stage %s goes on with %s", self.name, old)
+                return
 
     def _read(self) -> dict[str, Any]:
         try:

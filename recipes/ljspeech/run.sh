@@ -10,8 +10,8 @@ Usage: ./run.sh [options]
   --corpus DIR|NAME       LJSpeech-layout folder, `practice`, or `ljspeech` (default, downloaded)
   --conf FILE             configuration (default conf/ljspeech.yaml)
   --tag NAME              name of this run (default: the corpus' name)
-  --datadir DIR           manifests go to DIR/TAG (default data)
-  --expdir DIR            results go to DIR/TAG (default exp)
+  --datadir DIR           manifests go to DIR/TAG (default data, beside this script)
+  --expdir DIR            results go to DIR/TAG (default exp, beside this script)
   --nproc N               training processes (default 1)
   --mixed_precision P     no, bf16 or fp16 (default no)
   --init-from DIR         folder with tacotron2/ and hifigan/ checkpoints to start from
@@ -22,7 +22,7 @@ Usage: ./run.sh [options]
 USAGE
 }
 
-stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir=data expdir=exp
+stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir="" expdir=""
 nproc=1 mixed_precision=no init_from="" wandb="" split_seed="" max_rejects="" force=""
 
 die() { echo "error: $1" >&2; exit 2; }
@@ -44,17 +44,23 @@ for number in "$stage" "$stop_stage" "$nproc"; do
     [[ $number =~ ^[0-9]+$ ]] || die "$number is not a number; see ./run.sh --help"
 done
 
-# Paths on the command line count from where the user stands, those of the recipe from here.
+[ "$stage" -le "$stop_stage" ] && [ "$stop_stage" -le 5 ] || die "stages go from 0 to 5"
+command -v tts-kit >/dev/null || {
+    echo "error: tts-kit is not on the PATH: activate its environment (. .venv/bin/activate)" >&2
+    exit 7
+}
+
+# Paths count from where the user stands; --conf may also name a file of the recipe's own conf/.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-from_user() { if [ -e "$1" ]; then realpath "$1"; else echo "$1"; fi; }
-conf=$(from_user "$conf")
-[ -z "$init_from" ] || init_from=$(from_user "$init_from")
-case "$corpus" in ljspeech|practice) ;; *) corpus=$(from_user "$corpus") ;; esac
+tag=${tag:-$(basename "$corpus")}
+datadir=$(realpath -m "${datadir:-$here/data}") expdir=$(realpath -m "${expdir:-$here/exp}")
+[ ! -e "$conf" ] || conf=$(realpath "$conf")
+[ -z "$init_from" ] || init_from=$(realpath -m "$init_from")
+case "$corpus" in ljspeech|practice) ;; *) corpus=$(realpath -m "$corpus") ;; esac
 cd "$here"
 
 # OpenMP threads that wait must sleep: spinning ones halve the speed as soon as anything else runs.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
-tag=${tag:-$(basename "$corpus")}
 data=$datadir/$tag exp=$expdir/$tag
 runs() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 announce() { echo "== stage $1: $2" >&2; }

@@ -24,13 +24,14 @@ from tts_kit.data import (
     collate_acoustic,
     load_split,
 )
+from tts_kit.errors import CheckpointError
 from tts_kit.inference import free_run
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
 from tts_kit.text import Frontend, load_frontend
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels
-from tts_kit.training.run import RunOptions, TrainingRun, check_audio, to_device
+from tts_kit.training.run import RunOptions, TrainingRun, to_device
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +45,13 @@ def train(options: RunOptions) -> None:
     settings = config.train.acoustic
     depends_on = (config.audio, config.text, frontend.version, config.acoustic)
     run = TrainingRun("tacotron2", options, config, settings, depends_on=depends_on)
-    if run.init is not None:
-        check_audio(run.init, to_dict(config.audio))
+    if run.init is not None and run.init.meta.get("text", {}).get("symbols") != list(
+        frontend.symbols
+    ):
+        raise CheckpointError(f"{run.init.folder} has other symbols than {frontend.name}")
     if run.is_done:
         logger.info("tacotron2: done, %d steps", run.step)
+        run.finish()
         return
     trainer = AcousticTrainer(run, frontend)
     trainer.fit()
@@ -115,6 +119,7 @@ class AcousticTrainer:
         frames, steps = self._count(window)
         total: dict[str, Tensor] = {}
         self.model.train()
+        buffers = [buffer.clone() for buffer in self.model.buffers()]
         for batch in window:
             with accelerator.accumulate(self.model):
                 _, parts = self._losses(self.model, batch)
@@ -128,6 +133,9 @@ class AcousticTrainer:
                     norm = run.update(self.optimizer, self.model, ids)
             for name, value in values.items():
                 total[name] = total.get(name, torch.zeros_like(value)) + value.detach()
+        if norm is None:  # batch norm has seen what broke the step: forget it too
+            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
         if norm is None or (run.step + 1) % self.settings.log_every != 0:
             return {}
         stacked = accelerator.reduce(torch.stack(list(total.values())), "sum").tolist()

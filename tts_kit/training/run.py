@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +31,8 @@ from tts_kit.checkpoint import (
 )
 from tts_kit.config import Config, TrainConfig, fingerprint, to_dict
 from tts_kit.corpus import manifest_hash
-from tts_kit.data import BatchStream
-from tts_kit.errors import DependencyError, OutputError, TrainingError, UsageError
+from tts_kit.data import BatchStream, load_split
+from tts_kit.errors import CheckpointError, DependencyError, OutputError, TrainingError, UsageError
 from tts_kit.stage import Stage
 from tts_kit.training.plots import plot_losses
 
@@ -71,7 +73,8 @@ class TrainingRun:
         self.name, self.options, self.config, self.train = name, options, config, train
         self.accelerator = make_accelerator(options, train.accumulation)
         self.is_main = self.accelerator.is_main_process
-        self.init = None if options.init_from is None else open_checkpoint(options.init_from)
+        self.init = self._initial_checkpoint()
+        load_split(options.data, "train", config.audio)  # refuses other audio before any change
         relevant = {k: v for k, v in to_dict(train).items() if k not in _FREE + _FREE_TOO}
         inputs = fingerprint(
             *depends_on,
@@ -87,7 +90,18 @@ class TrainingRun:
         self.accelerator.wait_for_everyone()
         self.resumed = latest_checkpoint(options.out)
         self.step = 0 if self.resumed is None else self.resumed.step
-        self._bad_steps = 0
+        self._bad_steps: Counter[int] = Counter()  # in a row, an optimizer
+
+    def _initial_checkpoint(self) -> Checkpoint | None:
+        if self.options.init_from is None:
+            return None
+        checkpoint, out = open_checkpoint(self.options.init_from), self.options.out.resolve()
+        if out in checkpoint.folder.resolve().parents:
+            raise UsageError(
+                f"--init-from lies in the run's own folder {out}: choose another --tag"
+            )
+        check_audio(checkpoint, to_dict(self.config.audio))
+        return checkpoint
 
     @property
     def is_done(self) -> bool:
@@ -99,7 +113,13 @@ class TrainingRun:
         source = self.resumed or self.init
         if source is not None:
             for name, network in networks.items():
-                network.load_state_dict(source.weights(name))
+                try:
+                    network.load_state_dict(source.weights(name))
+                except RuntimeError as error:
+                    raise CheckpointError(
+                        f"{source.folder} holds a {name} of another size: use the configuration "
+                        "it was trained with"
+                    ) from error
         if not self.is_main:
             return
         self._open_logs()
@@ -161,27 +181,27 @@ class TrainingRun:
         for group in optimizer.param_groups:
             group["lr"] = rate
         norm = float(self.accelerator.clip_grad_norm_(network.parameters(), self.train.clip_norm))
-        finite = norm == norm and norm != float("inf")
+        finite = math.isfinite(norm)
         if finite or self.options.mixed_precision == "fp16":  # whose scaler skips and adapts
             optimizer.step()
         optimizer.zero_grad()
         if finite:
-            self._bad_steps = 0
+            self._bad_steps[id(optimizer)] = 0
             return norm
-        self._bad_steps += 1
+        self._bad_steps[id(optimizer)] += 1
         logger.warning("step %d skipped, its gradient is not finite: %s", self.step, " ".join(ids))
-        if self._bad_steps >= _MAX_BAD_STEPS:
+        if self._bad_steps[id(optimizer)] >= _MAX_BAD_STEPS:
             raise TrainingError(
                 f"{_MAX_BAD_STEPS} steps in a row were not finite; the last checkpoint in "
                 f"{self.options.out} is whole: lower the learning rate or check the named clips"
             )
         return None
 
-    def log(self, split: str, values: dict[str, float], *, step: int | None = None) -> None:
+    def log(self, split: str, values: dict[str, float]) -> None:
         """Metrics to the progress bar, ``metrics.jsonl``, TensorBoard and W&B."""
         if not self.is_main:
             return
-        at = self.step + 1 if step is None else step
+        at = self.step + 1
         rounded = {name: round(value, 6) for name, value in values.items()}
         record = {"step": at, "split": split, "time": round(time.time(), 1), "values": rounded}
         with (self.options.out / METRICS).open("a", encoding="utf-8") as file:
@@ -307,13 +327,6 @@ def to_device(batch: Any, device: torch.device) -> Any:
     return type(batch)(*(v.to(device) if isinstance(v, Tensor) else v for v in batch))
 
 
-def stage_checkpoint(path: Path, audio: dict[str, Any]) -> Checkpoint:
-    """A checkpoint to build on, refused if its audio settings are not ``audio``."""
-    checkpoint = open_checkpoint(path)
-    check_audio(checkpoint, audio)
-    return checkpoint
-
-
 def check_audio(checkpoint: Checkpoint, audio: dict[str, Any]) -> None:
     """UsageError where a checkpoint was trained with other audio settings."""
     found = checkpoint.meta["audio"]
@@ -340,8 +353,15 @@ def git_revision() -> str | None:
     return result.stdout.strip() or None
 
 
+def _logged_step(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf  # half a line, as a full disk leaves it
+
+
 def _truncate(metrics: Path, step: int) -> None:
     """Drops what an interrupted run logged behind the checkpoint that training goes on from."""
     lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-    kept = [line for line in lines if line and json.loads(line)["step"] <= step]
+    kept = [line for line in lines if _logged_step(line) <= step]
     metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")

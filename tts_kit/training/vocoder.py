@@ -33,7 +33,7 @@ from tts_kit.models.discriminators import Discriminators, Judgement
 from tts_kit.models.hifigan import Generator, vocode
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_mels
-from tts_kit.training.run import RunOptions, TrainingRun, check_audio, to_device
+from tts_kit.training.run import RunOptions, TrainingRun, to_device
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ def train(options: RunOptions, mels: Path | None = None) -> None:
     """Trains until ``train.vocoder.steps`` (with ``mels`` ``train.finetune.steps``)."""
     config = load_config(options.conf)
     settings = config.train.vocoder if mels is None else config.train.finetune
+    if mels is not None and options.init_from is None:
+        raise CheckpointError("finetuning starts from a trained HiFi-GAN: give --init-from")
     dumped = None if mels is None else dump_identity(mels)
     run = TrainingRun(
         "hifigan" if mels is None else "hifigan-ft",
@@ -52,12 +54,9 @@ def train(options: RunOptions, mels: Path | None = None) -> None:
         settings,
         depends_on=(config.audio, config.vocoder, dumped),
     )
-    if run.init is not None:
-        check_audio(run.init, to_dict(config.audio))
-    elif mels is not None and run.resumed is None:
-        raise CheckpointError("finetuning starts from a trained HiFi-GAN: give --init-from")
     if run.is_done:
         logger.info("%s: done, %d steps", run.name, run.step)
+        run.finish()
         return
     VocoderTrainer(run, mels).fit()
 
