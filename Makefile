@@ -2,7 +2,7 @@
 # package python3-venv.
 PYTHON ?= python3
 VENV ?= .venv
-TEXT ?= The birch canoe slid on the smooth planks.
+TEXT ?= Good morning. The boats came home before the storm.
 
 INSTALLED := $(VENV)/.installed
 PRACTICE := recipes/ljspeech/exp/practice
