@@ -253,6 +253,7 @@ class TrainSection:
             betas=(0.8, 0.99),
             weight_decay=0.01,
             clip_norm=1000.0,
+            warmup_steps=200,  # Adam's first steps are large, its state is not carried over
             decay_steps=50_000,
         )
     )
