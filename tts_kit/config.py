@@ -273,8 +273,8 @@ class StreamConfig:
     def __post_init__(self) -> None:
         _require(0 < self.gate_threshold < 1, "stream.gate_threshold must lie between 0 and 1")
         _require(
-            self.max_seconds > 0 and self.base_seconds > 0 and self.seconds_per_token >= 0,
-            "stream.max_seconds and base_seconds must be positive, seconds_per_token at least 0",
+            self.max_seconds > 0 and self.base_seconds >= 0 and self.seconds_per_token >= 0,
+            "stream.max_seconds must be positive, base_seconds and seconds_per_token at least 0",
         )
         _require(
             len(self.chunk_frames) > 0 and min(self.chunk_frames) >= 1,
