@@ -58,7 +58,7 @@ class LocationAttention(nn.Module):
         """
         history = torch.stack((state.weights, state.cumulative), dim=1)  # (B, 2, L)
         width = kernel.shape[-1]
-        # The convolution as one matrix product: half the time of conv1d at this size.
+        # The convolution as one matrix product: conv1d's backward is slow at this small size.
         windows = F.pad(history, (width // 2, width // 2)).unfold(2, width, 1)  # (B, 2, L, width)
         windows = windows.transpose(1, 2).flatten(2).to(kernel.dtype)  # (B, L, 2 * width)
         location = F.linear(windows, kernel.flatten(1))
