@@ -77,12 +77,12 @@ def export_voice(
         return read_voice(out)
     model, frontend = load_acoustic(tacotron2)
     generator = load_generator(hifigan)
-    if tacotron2.meta["audio"] != hifigan.meta["audio"]:
+    audio = from_dict(AudioConfig(), tacotron2.meta["audio"])
+    if audio.mel_settings != from_dict(AudioConfig(), hifigan.meta["audio"]).mel_settings:
         raise CheckpointError(
             f"{acoustic} and {vocoder} were trained with different audio settings: "
             "train both with one configuration"
         )
-    audio = from_dict(AudioConfig(), tacotron2.meta["audio"])
     info = VoiceInfo(
         name=options.name,
         language=options.language,

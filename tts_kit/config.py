@@ -57,6 +57,12 @@ class AudioConfig:
         _require(self.hop_length > 0 and self.n_mels > 0, "audio.hop_length, n_mels must be > 0")
 
     @property
+    def mel_settings(self) -> dict[str, Any]:
+        """All that two models must share to be used together: what is cut off at the ends of the
+        training clips changes no mel."""
+        return {key: value for key, value in to_dict(self).items() if not key.startswith("trim")}
+
+    @property
     def silence(self) -> float:
         """Log-mel value of digital silence."""
         return math.log(self.log_floor)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tts_kit.errors import UsageError, VoiceError
 from tts_kit.text.normalize import fold, speak
+from tts_kit.text.spoken import Dropped
 from tts_kit.text.split import sentence_spans
 from tts_kit.text.symbols import END, SYMBOLS
 
@@ -15,14 +16,6 @@ logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 250  # of one spoken piece; attention gets lost in longer ones
 _SHOWN = 5  # dropped characters that a warning lists
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A character without a symbol, and where it stood in the text handed in."""
-
-    character: str
-    position: int
 
 
 @dataclass(frozen=True)

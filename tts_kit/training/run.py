@@ -100,7 +100,7 @@ class TrainingRun:
             raise UsageError(
                 f"--init-from lies in the run's own folder {out}: choose another --tag"
             )
-        check_audio(checkpoint, to_dict(self.config.audio))
+        check_audio(checkpoint, self.config.audio.mel_settings)
         return checkpoint
 
     @property
@@ -328,7 +328,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
 
 
 def check_audio(checkpoint: Checkpoint, audio: dict[str, Any]) -> None:
-    """UsageError where a checkpoint was trained with other audio settings."""
+    """UsageError where a checkpoint was trained with other ``mel_settings`` than ``audio``."""
     found = checkpoint.meta["audio"]
     differing = sorted(key for key in audio if found.get(key) != audio[key])
     if differing:
