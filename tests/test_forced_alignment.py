@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from tts_kit.forced_alignment import (
     WordTokens,
     alignment_file,
     alignments_hash,
-    character_words,
     make_guide,
     read_alignment,
     spoken_words,
+    word_tokens,
     write_alignment,
 )
 from tts_kit.text import load_frontend
@@ -53,28 +54,27 @@ def test_positions_follow_the_words_and_pauses() -> None:
     assert spoken.tolist() == [False, True, True, False, False, True, True, False]
 
 
-def test_a_word_spoken_as_several_covers_them_all() -> None:
-    words = [Word("twenty", 0.2, 0.5), Word("two", 0.6, 0.8)]
-    guide = make_guide(words, [WordTokens("twenty-two", 1, 9)], n_tokens=10, duration=1.0)
-    assert guide.at(np.array([0.2, 0.5, 0.8])) == pytest.approx([0.5, 4.5, 8.5])
-    assert not guide.spoken(np.array([0.55]))[0]
-
-
-def test_characters_of_the_front_end() -> None:
-    encoded = load_frontend("en_char").encode("Dr. Smith isn't in.")
-    found = character_words(encoded)
-    assert [word.text for word in found] == ["doctor", "smith", "isn't", "in"]
-    symbols = load_frontend("en_char").symbols
+def test_tokens_of_each_word() -> None:
+    frontend = load_frontend("en_char")
+    encoded = frontend.encode("Dr. Smith isn't in: well-known.")
+    found = word_tokens(encoded, frontend.symbols)
+    assert [word.word for word in found] == ["doctor", "smith", "isn't", "in", "well", "known"]
     for text, start, end in found:
-        assert "".join(symbols[token] for token in encoded.tokens[start:end]) == text
+        assert "".join(frontend.symbols[token] for token in encoded.tokens[start:end]) == text
+    # Phonemes: any symbol but spaces and marks.
+    symbols = ("_", "~", " ", "D", "AO1", "G", "AH0", ".")
+    phonemes = dataclasses.replace(encoded, tokens=(6, 2, 3, 4, 5, 7, 1), normalized="a dog.")
+    assert word_tokens(phonemes, symbols) == [("a", 0, 1), ("dog", 2, 5)]
+    with pytest.raises(CorpusError, match="3 words in the text, 2 in its tokens"):
+        word_tokens(dataclasses.replace(phonemes, normalized="a big dog"), symbols)
 
 
 @pytest.mark.parametrize(
     "words, message",
     [
-        ([DOG], "alignment ''"),
-        ([BARKS, DOG], "alignment 'barks'"),
-        ([DOG, BARKS, DOG], "goes on with 'dog'"),
+        ([DOG], "has 'barks' where its alignment has None"),
+        ([BARKS, DOG], "has 'dog' where its alignment has 'barks'"),
+        ([DOG, BARKS, DOG], "has None where its alignment has 'dog'"),
         ([DOG, Word("barks", 0.3, 0.5)], "backwards"),
         ([DOG, Word("barks", 0.9, 0.5)], "backwards"),
     ],
@@ -83,7 +83,7 @@ def test_an_alignment_of_something_else_is_refused(words: list[Word], message: s
     tokens = [WordTokens("dog", 0, 3), WordTokens("barks", 5, 10)]
     with pytest.raises(CorpusError, match=message):
         make_guide(words, tokens, n_tokens=11, duration=1.5)
-    with pytest.raises(CorpusError, match="no word"):
+    with pytest.raises(CorpusError, match="no words"):
         make_guide([], [], n_tokens=1, duration=1.5)
 
 

@@ -25,7 +25,7 @@ from tts_kit.data import load_split
 from tts_kit.errors import CorpusError, OutputError, TtsKitError
 from tts_kit.forced_alignment import Phone, Word, alignment_file, spoken_words, write_alignment
 from tts_kit.stage import Stage
-from tts_kit.text import Frontend, load_frontend
+from tts_kit.text import load_frontend
 
 logger = logging.getLogger(__name__)
 
@@ -78,19 +78,18 @@ class AlignSummary:
 def align(config: Config, data: Path, out: Path, *, jobs: int, force: bool) -> AlignSummary | None:
     """Writes ``out/<id>.words.json`` for the clips of all splits, and lists in ``out/failed.csv``
     those that could not be aligned. None if all was done before; goes on where it was cut off."""
+    clips = [clip for split in MANIFESTS for clip in load_split(data, split, config.audio)]
     frontend = load_frontend(config.text.frontend)
-    inputs = fingerprint(manifest_hash(data), frontend.name, frontend.version, _VERSION)
-    stage = Stage("align", out, inputs)
+    words = {clip.id: spoken_words(frontend.encode(clip.normalized).normalized) for clip in clips}
+    stage = Stage("align", out, fingerprint(manifest_hash(data), words, _VERSION))
     if not force and stage.is_done():
         return None
-    splits = [load_split(data, split, config.audio) for split in MANIFESTS]
-    clips = [clip for split in splits for clip in split]
-    _make_aligner(frontend.name)  # a missing package shows before anything is removed
+    _make_aligner()  # a missing package shows before anything is removed
     stage.begin(force=force, keep_old=False)
     left = [clip for clip in clips if not alignment_file(out, clip.id).exists()]
     failures: list[Failure] = []
     work = functools.partial(_align_clip, config=config)
-    results = _results(work, left, frontend.name, jobs)
+    results = _results(work, left, [words[clip.id] for clip in left], jobs)
     for clip, found in zip(left, tqdm(results, "align", len(left), unit="clip"), strict=True):
         if isinstance(found, str):
             failures.append(Failure(clip.id, found))
@@ -110,47 +109,47 @@ def align(config: Config, data: Path, out: Path, *, jobs: int, force: bool) -> A
 
 
 def _results(
-    work: Callable[[Clip], list[Word] | str], clips: Sequence[Clip], frontend: str, jobs: int
+    work: Callable[[Clip, list[str]], list[Word] | str],
+    clips: Sequence[Clip],
+    words: Sequence[list[str]],
+    jobs: int,
 ) -> Iterator[list[Word] | str]:
     if jobs <= 1:
-        yield from map(work, clips)
+        yield from map(work, clips, words)
         return
     try:
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(work, clips, chunksize=4)
+            yield from pool.map(work, clips, words, chunksize=4)
     except BrokenProcessPool as error:
         raise CorpusError("an aligning process died; free memory or use --jobs 1") from error
 
 
-def _align_clip(clip: Clip, *, config: Config) -> list[Word] | str:
-    """The clip's words, or why there are none."""
+def _align_clip(clip: Clip, words: list[str], *, config: Config) -> list[Word] | str:
+    """The clip's words with their times, or why there are none."""
     try:
         wav = load_clip(read_clip_bytes(clip), config.audio)
-        aligner = _make_aligner(config.text.frontend)
-        return aligner.align(wav, config.audio.sample_rate, clip.normalized)
+        return _make_aligner().align(wav, config.audio.sample_rate, words)
     except AlignmentError as error:
         return str(error)
 
 
 @functools.cache
-def _make_aligner(frontend: str) -> Aligner:
+def _make_aligner() -> Aligner:
     """One a process: it takes a second to load."""
-    return Aligner(load_frontend(frontend))
+    return Aligner()
 
 
 class Aligner:
-    """Finds the words of a text in its recording."""
+    """Finds the words of a text in its recording; English."""
 
-    def __init__(self, frontend: Frontend) -> None:
+    def __init__(self) -> None:
         from pocketsphinx import Decoder
 
-        self.frontend = frontend
         self._decoder: Any = Decoder(lm=None, samprate=_RATE, loglevel="FATAL", **_OPTIONS)
 
-    def align(self, wav: FloatArray, sample_rate: int, text: str) -> list[Word]:
-        """Words and phones of ``text``, spoken in ``wav`` (T,); AlignmentError where they are not
-        found in it, all and in order."""
-        words = spoken_words(self.frontend.normalize(text))
+    def align(self, wav: FloatArray, sample_rate: int, words: list[str]) -> list[Word]:
+        """Times of ``words``, as ``spoken_words`` gives them, in ``wav`` (T,); AlignmentError
+        where they are not found in it, all and in order."""
         if not words:
             raise AlignmentError("no word in the text")
         if unknown := [word for word in dict.fromkeys(words) if not self._knows(word)]:

@@ -17,9 +17,9 @@ from tts_kit.errors import CorpusError
 from tts_kit.forced_alignment import (
     Guide,
     alignment_file,
-    character_words,
     make_guide,
     read_alignment,
+    word_tokens,
 )
 from tts_kit.text import Frontend
 
@@ -54,7 +54,7 @@ class Guidance:
             try:
                 self._guides[clip.id] = make_guide(
                     words,
-                    character_words(encoded),
+                    word_tokens(encoded, frontend.symbols),
                     n_tokens=len(encoded.tokens),
                     duration=clip.duration,
                 )
