@@ -81,9 +81,13 @@ def save_pair(
     return folder / "tacotron2", folder / "hifigan"
 
 
-@pytest.mark.parametrize("reduction", [1, 2, 3])
-def test_voice_equals_torch(reduction: int, tmp_path: Path, tiny_config: Config) -> None:
-    acoustic = from_dict(tiny_config.acoustic, {"reduction": reduction})
+@pytest.mark.parametrize(
+    "reduction, attention", [(1, "location"), (2, "location"), (3, "location"), (2, "dynamic")]
+)
+def test_voice_equals_torch(
+    reduction: int, attention: str, tmp_path: Path, tiny_config: Config
+) -> None:
+    acoustic = from_dict(tiny_config.acoustic, {"reduction": reduction, "attention": attention})
     stream = StreamConfig(max_seconds=1.5)
     pair = save_pair(tmp_path, acoustic, tiny_config.vocoder)
     info = export_voice(*pair, tmp_path / "voice", stream=stream, options=ExportOptions())
@@ -97,8 +101,14 @@ def test_voice_equals_torch(reduction: int, tmp_path: Path, tiny_config: Config)
     assert all(s["audio_error"] < 1e-3 for s in sentences)
 
 
-def test_parity_notices_a_wrong_weight(tmp_path: Path, tiny_config: Config) -> None:
-    pair = save_pair(tmp_path, tiny_config.acoustic, tiny_config.vocoder)
+@pytest.mark.parametrize(
+    "attention, weight", [("location", "location_dense.weight"), ("dynamic", "query.weight")]
+)
+def test_parity_notices_a_wrong_weight(
+    attention: str, weight: str, tmp_path: Path, tiny_config: Config
+) -> None:
+    acoustic = from_dict(tiny_config.acoustic, {"attention": attention})
+    pair = save_pair(tmp_path, acoustic, tiny_config.vocoder)
     stream = StreamConfig(max_seconds=0.5)
     export_voice(*pair, tmp_path / "voice", stream=stream, options=ExportOptions())
     model, _ = load_acoustic(open_checkpoint(pair[0]))
@@ -106,7 +116,7 @@ def test_parity_notices_a_wrong_weight(tmp_path: Path, tiny_config: Config) -> N
     voice = Voice.load(tmp_path / "voice")
     check_parity(voice, model, generator)
     with torch.no_grad():
-        model.decoder.attention.location_dense.weight[0, 0] += 0.5
+        model.decoder.attention.get_parameter(weight)[0] += 0.5
     with pytest.raises(VoiceError, match="decoder_step"):
         check_parity(voice, model, generator)
 

@@ -84,9 +84,13 @@ class Tacotron2Config:
     encoder_kernel: int = 5
     encoder_dim: int = 512  # width of the convolutions and of the memory (both directions)
     encoder_dropout: float = 0.5
+    attention: str = "location"  # location-sensitive, or "dynamic" convolution attention
     attention_dim: int = 128
     location_filters: int = 32
     location_kernel: int = 31
+    dynamic_filters: int = 8  # of dynamic convolution attention, and as many static ones
+    dynamic_kernel: int = 21
+    dynamic_prior: int = 11  # tokens that attention may go forwards in a step, and itself
     prenet_dim: int = 256
     prenet_layers: int = 2
     prenet_dropout: float = 0.5  # stays on at inference
@@ -104,8 +108,21 @@ class Tacotron2Config:
         _require(self.encoder_dim % 2 == 0, "acoustic.encoder_dim must be even (two directions)")
         for name in ("encoder_dropout", "prenet_dropout", "rnn_dropout", "postnet_dropout"):
             _require(0.0 <= getattr(self, name) < 1.0, f"acoustic.{name} must lie in [0, 1)")
-        for name in ("encoder_kernel", "location_kernel", "postnet_kernel"):
+        _require(
+            self.attention in ("location", "dynamic"),
+            f"acoustic.attention must be location or dynamic, not {self.attention!r}",
+        )
+        _require(
+            1 <= self.dynamic_prior <= self.dynamic_kernel // 2 + 1,
+            "acoustic.dynamic_prior must be at least 1 and fit into half of dynamic_kernel",
+        )
+        for name in ("encoder_kernel", "location_kernel", "dynamic_kernel", "postnet_kernel"):
             _require(getattr(self, name) % 2 == 1, f"acoustic.{name} must be odd")
+
+    @property
+    def key_dim(self) -> int:
+        """Width of the processed memory."""
+        return self.attention_dim if self.attention == "location" else 0
 
     @property
     def postnet_context(self) -> int:
