@@ -45,4 +45,4 @@ def test_chunks_make_no_difference(size: int) -> None:
 
 def test_no_sound_and_short_sound() -> None:
     assert len(stretch(np.zeros(0, np.float32), 0.8, 1)) == 0
-    assert len(stretch(voiced(0.01), 0.5, 50)) == round(0.02 * RATE)
+    assert len(stretch(voiced(0.01), 0.5, 50)) == 2 * len(voiced(0.01))

@@ -286,8 +286,10 @@ def _speak(segment: Segment) -> tuple[list[Spoken], tuple[Dropped, ...]]:
 
 
 def _placed(item: Spoken, spans: Sequence[tuple[int, int]], at: int) -> Spoken:
-    start = spans[at + item.start][0]
-    return replace(item, start=start, end=spans[at + item.end - 1][1])
+    """``item``, whose span counts from ``at``, at its place in the caller's text."""
+    end = spans[at + item.end - 1][1] if at + item.end else 0
+    start = spans[at + item.start][0] if item.start < item.end else end
+    return replace(item, start=start, end=end)
 
 
 def _pieces(units: list[_Unit]) -> Iterator[list[_Unit]]:

@@ -156,11 +156,9 @@ class _Parser:
         try:
             self.parser.Parse(self.data, True)
         except expat.ExpatError as error:
-            line = self.data.split(b"\n", error.lineno)[error.lineno - 1]
-            column = len(line[: error.offset].decode("utf-8", "replace"))
             raise TextError(
                 f"the SSML is not well formed: {expat.ErrorString(error.code)} at line "
-                f"{error.lineno}, character {column}"
+                f"{error.lineno}, character {error.offset}"
             ) from error
         return self.built.segments
 
@@ -173,7 +171,7 @@ class _Parser:
 
     def refuse_doctype(self, *_: object) -> NoReturn:
         raise TextError(
-            f"a document type at {self.position()} is refused: take <!DOCTYPE …> out of the SSML"
+            f"a document type at {self.source.find('<!DOCTYPE')} is refused: take it out of the SSML"
         )
 
     def open(self, name: str, attributes: Mapping[str, str]) -> None:
