@@ -10,18 +10,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tts_kit.text.abbreviations import ABBREVIATIONS, TITLES
-from tts_kit.text.fold import GREEK
-from tts_kit.text.fold import fold as fold_text
+from tts_kit.text.fold import GREEK, fold
 from tts_kit.text.rules_money import money
 from tts_kit.text.rules_numbers import number, phone, point_number
 from tts_kit.text.rules_signs import sign
 from tts_kit.text.rules_web import address, tag
 from tts_kit.text.rules_words import word
 from tts_kit.text.scanner import Scanner
-from tts_kit.text.spoken import Dropped, Spoken
-
-__all__ = ["ABBREVIATIONS", "TITLES", "Normalized", "fold", "normalize", "speak"]
+from tts_kit.text.spoken import Dropped, Spoken, join
 
 _SPACES = re.compile(r" ++")
 _AFTER_OPENING = frozenset(" (\"'<")
@@ -37,28 +33,7 @@ class Normalized:
     @property
     def text(self) -> str:
         """The words with single spaces, marks attached as English writes them."""
-        parts: list[str] = []
-        glued = True  # nothing yet, or an opening mark
-        for index, piece in enumerate(self.spoken):
-            opening = piece.text == "("
-            closing = piece.kind == "mark" and piece.text not in ("(", "-")
-            if piece.text == '"':
-                opening = self._opens(index)
-                closing = not opening
-            if not (glued or closing):
-                parts.append(" ")
-            parts.append(piece.text)
-            glued = opening
-        return "".join(parts)
-
-    def _opens(self, index: int) -> bool:
-        """Whether a double quote stands directly before a word and not directly behind one."""
-        mark = self.spoken[index]
-        if index + 1 == len(self.spoken):
-            return False
-        if index and self.spoken[index - 1].end == mark.start:
-            return self.spoken[index - 1].text == "("
-        return self.spoken[index + 1].start == mark.end or index == 0
+        return join(self.spoken)
 
 
 def normalize(text: str, *, offset: int = 0) -> Normalized:
@@ -66,7 +41,7 @@ def normalize(text: str, *, offset: int = 0) -> Normalized:
 
     Any string is allowed. Characters without a sound are in ``dropped``.
     """
-    folded = fold_text(text)
+    folded = fold(text)
     scan = Scanner(text, folded, offset)
     position, length = 0, len(folded.text)
     while position < length:
@@ -108,13 +83,3 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     **dict.fromkeys("(+", (phone,)),
     ".": (point_number,),
 }
-
-
-def fold(text: str) -> tuple[str, list[int]]:
-    """The text and the positions of what it loses, for ``Frontend`` as it is."""
-    return text, [dropped.position for dropped in normalize(text).dropped]
-
-
-def speak(text: str) -> str:
-    """The words of ``text``, for ``Frontend`` as it is."""
-    return normalize(text).text
