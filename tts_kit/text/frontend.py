@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tts_kit.errors import UsageError, VoiceError
 from tts_kit.text.normalize import fold, speak
-from tts_kit.text.spoken import Dropped
 from tts_kit.text.split import sentence_spans
+from tts_kit.text.spoken import Dropped
 from tts_kit.text.symbols import END, SYMBOLS
 
 logger = logging.getLogger(__name__)
