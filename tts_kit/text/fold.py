@@ -37,7 +37,7 @@ _TABLE = {
     **{"ẞ": "SS", "Æ": "AE", "Œ": "OE", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "TH"},
     **{"ı": "i", "ħ": "h", "Ħ": "H", "ŋ": "ng", "Ŋ": "NG", "ə": "e", "ſ": "s", "ŧ": "t"},
 }
-_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_SUPERSCRIPTS = frozenset("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Cyrillic and Greek letters drawn like Latin ones.
 _LOOKALIKES = {
     **dict(zip("АВЕКМНОРСТХУІЈЅԚԜЗ", "ABEKMHOPCTXYIJSQW3", strict=True)),

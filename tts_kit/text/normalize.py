@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from tts_kit.text.fold import GREEK, fold
 from tts_kit.text.rules_money import money
 from tts_kit.text.rules_numbers import number, phone, point_number
 from tts_kit.text.rules_signs import sign
 from tts_kit.text.rules_web import address, tag
-from tts_kit.text.rules_words import word
+from tts_kit.text.rules_words import plain, word
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.spoken import Dropped, Spoken, join
 
@@ -46,8 +47,10 @@ def normalize(text: str, *, offset: int = 0) -> Normalized:
     position, length = 0, len(folded.text)
     while position < length:
         position = _step(scan, position)
-    dropped = [Dropped(d.character, d.position + offset) for d in folded.dropped] + scan.dropped
-    dropped.sort(key=lambda d: d.position)
+    dropped = scan.dropped
+    if folded.dropped:
+        dropped += (Dropped(d.character, d.position + offset) for d in folded.dropped)
+        dropped.sort(key=attrgetter("position"))
     return Normalized(tuple(scan.spoken), tuple(dropped))
 
 
@@ -58,15 +61,17 @@ def _step(scan: Scanner, position: int) -> int:
         match = _SPACES.match(text, position)
         assert match is not None
         return match.end()
-    if not position or text[position - 1] in _AFTER_OPENING:
-        end = address(scan, position) if character.isalnum() or character in "~/." else None
-        if end is not None:
+    letter = character.isascii() and character.isalpha()
+    if letter and (end := plain(scan, position)) is not None:
+        return end
+    if letter or character.isdigit() or character in "~/.":
+        begins = not position or text[position - 1] in _AFTER_OPENING
+        if begins and (end := address(scan, position)) is not None:
             return end
     for rule in _RULES.get(character, ()):
-        end = rule(scan, position)
-        if end is not None:
+        if (end := rule(scan, position)) is not None:
             return end
-    if character.isascii() and character.isalpha():
+    if letter:
         return word(scan, position)
     if character.isdigit():
         return number(scan, position)

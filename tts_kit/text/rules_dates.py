@@ -22,10 +22,11 @@ _MONTH_DAY = re.compile(
 )
 _MONTH_ALONE = re.compile(rf"({_MONTH_NAMES})\.", re.IGNORECASE)
 _YEAR_BEHIND = re.compile(rf"(,?) ?(\d{{4}}){_END}(?! ?[%°])")
+_DIGIT_NEXT = re.compile(r" ?\d")
 _RANGE_BEHIND = re.compile(r"-(\d\d?)\b(?!-)")
 _CLOCK = re.compile(r"(\d\d?):([0-5]\d)(?::([0-5]\d)(?:\.\d++)?)?(?![:\d])")
 _HALF = re.compile(r" ?([ap])(?:\. ?m\b|m\b)(\.?)", re.IGNORECASE)
-_HOUR = re.compile(r"(\d\d?)(?= ?[ap](?:\. ?m\b|m\b))(?! [AP]m)", re.IGNORECASE)
+_HOUR = re.compile(r"(\d\d?)(?= ?[ap](?:\. ?m\b|m\b))", re.IGNORECASE)
 _MILITARY = re.compile(r"([01]\d|2[0-4])(\d\d) (?=hours\b|hrs\b|[GU]TC?M?T?\b)")
 
 
@@ -107,7 +108,7 @@ def month(scan: Scanner, start: int) -> int | None:
 def _short_name(scan: Scanner, start: int) -> int | None:
     match = _MONTH_ALONE.match(scan.text, start)
     if match and match[1][0].isupper() and match[1].lower() not in MONTHS:
-        follows_number = re.compile(r" ?\d").match(scan.text, match.end())
+        follows_number = _DIGIT_NEXT.match(scan.text, match.end())
         if follows_number or match[1] not in ("Mar", "Jun", "Jan"):
             scan.say(_month_name(match[1]), start, match.end(1))
             return scan.after_dot(match.end(1))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import string
+from collections.abc import Callable
 
 from tts_kit.text import numbers
 from tts_kit.text.acronyms import is_spelled
@@ -39,7 +41,7 @@ _FEET_INCHES = re.compile(r"(\d\d?) ?ft\.? (\d\d?) ?in(?:ch(?:es)?)?\b")
 _INCHES = re.compile(r"(\d++(?:\.\d++)?)\"(?= (?:x|by|wide|tall|long|high|deep|thick|in )|-)")
 _BY = re.compile(r" ?[x×] ?(?=\d)")
 _NUMBER = re.compile(rf"({NUMBER})(?:\.(\d++))?+")
-_EXPONENT = re.compile(r"\^([+-−]?)(\d{1,9})")
+_EXPONENT = re.compile(r"\^([+−-]?)(\d{1,9})")
 _LETTERS = re.compile(r"[A-Za-z]++|\d++")
 _CALIBER = re.compile(r"\.(\d\d)(?=[- ](?:cal|mag))", re.IGNORECASE)
 _POINT = re.compile(r"\.(\d++)")
@@ -49,14 +51,21 @@ _STREET = re.compile(
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Way)\b"
 )
 _COMPASS = re.compile(r" (?:North|South|East|West)\b")
+_BEFORE_ERA = frozenset(" ABC")
 _ERA = re.compile(r" ?(?:B\.? ?C\.?(?: ?E)?|A\.? ?D|C\.? ?E)\b")
 _YEAR_END = re.compile(r"[,.]?(?:\Z| [A-Z]| (?:he|she|it|they|the|when|while|his|her|an?)\b|,)")
-_ZIP = re.compile(r"\d{5}(?:-\d{4})?(?!\d)")
+# Neither a unit nor a sign: the number ends here.
+_NOTHING_BEHIND = frozenset((",", ".", ";", ":", "!", "?", ")", ""))
+_DIGITS = re.compile(r"\d++")
+_GROUP = re.compile(r"\+|\d++")
+_CAPITAL_NEXT = re.compile(" [A-Z][a-z]")
 
 
 def number(scan: Scanner, start: int) -> int:
     """Read what begins with the digit at ``start``; returns where to go on."""
-    for rule in _RULES:
+    digits = _DIGITS.match(scan.text, start)
+    assert digits is not None
+    for rule in _RULES.get(scan.text[digits.end() : digits.end() + 1], ()):
         end = rule(scan, start)
         if end is not None:
             return end
@@ -78,7 +87,7 @@ def phone(scan: Scanner, start: int) -> int | None:
     if match is None and (match := _CHAIN.match(scan.text, start)) is None:
         return None
     previous = -1
-    for group in re.compile(r"\+|\d++").finditer(match[0]):
+    for group in _GROUP.finditer(match[0]):
         begin, end = start + group.start(), start + group.end()
         if previous >= 0 and scan.spoken[-1].text != "plus":
             scan.say(",", previous, begin, "mark")
@@ -171,7 +180,19 @@ def _feet(scan: Scanner, start: int) -> int | None:
     return None
 
 
-_RULES = (*(number_date, clock, phone, _dotted, _fraction, shillings, _range, _ordinal, _feet),)
+# By the character behind the first digits.
+_RULES: dict[str, tuple[Callable[[Scanner, int], int | None], ...]] = {
+    "/": (number_date, _fraction),
+    "-": (number_date, phone, _fraction, _range),
+    ":": (clock, _range),
+    ".": (number_date, phone, _dotted, _range),
+    " ": (number_date, clock, phone, _fraction, _range, _feet),
+    ",": (_range, _ordinal),
+    "%": (_range,),
+    "'": (_ordinal, _feet),
+    '"': (_feet,),
+    **dict.fromkeys(string.ascii_letters, (clock, shillings, _ordinal, _feet)),
+}
 
 
 def _plain(scan: Scanner, start: int) -> int:
@@ -199,6 +220,8 @@ def _plain(scan: Scanner, start: int) -> int:
 def _behind(scan: Scanner, end: int, digits: str) -> int:
     """The power, unit or "by" that follows a number."""
     text = scan.text
+    if text[end : end + 1] in _NOTHING_BEHIND:
+        return end
     if power := _EXPONENT.match(text, end):
         return scan.say(_power(power), end, power.end())
     if by := _BY.match(text, end):
@@ -237,7 +260,7 @@ def _bare(scan: Scanner, digits: str, end: int) -> str:
         return numbers.spell(digits)
     if len(digits) == 5 and len(before) == 2 and scan.last.isupper():
         return numbers.spell(digits)  # a state and its postal code
-    if _ERA.match(text, end) or before in ("a.d", "ad"):
+    if (text[end : end + 1] in _BEFORE_ERA and _ERA.match(text, end)) or before in ("a.d", "ad"):
         return numbers.pairs_or_year(digits)
     if len(digits) in (3, 4) and digits[0] != "0":
         if before in _LABELS or _STREET.match(text, end) or _COMPASS.match(text, end):
@@ -245,7 +268,7 @@ def _bare(scan: Scanner, digits: str, end: int) -> str:
         if len(digits) == 3 and before in _BEFORE_YEARS and _YEAR_END.match(text, end):
             if before == "in" or text[end : end + 1] == ",":
                 return numbers.pairs(digits)
-        if len(digits) == 3 and before == "at" and re.compile(" [A-Z][a-z]").match(text, end):
+        if len(digits) == 3 and before == "at" and _CAPITAL_NEXT.match(text, end):
             return numbers.pairs(digits)
         if numbers.is_year(digits) and unit(text, end, one=False) is None:
             return numbers.year(digits)

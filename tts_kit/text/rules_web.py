@@ -31,6 +31,7 @@ _ADDRESS = re.compile(
 _SCHEME = re.compile(r"(?:https?|ftp|file)://")
 _ABBREVIATED = re.compile(r"(?:[a-z]\.){1,4}(?:m|e|g)\Z", re.IGNORECASE)
 _TAG = re.compile(r"([#@])([A-Za-z0-9_]{1,100}+)(?![A-Za-z0-9_])")
+_NUMBER_SIGN = re.compile(r"# ?\d++(?![A-Za-z_])")
 _PIECE = re.compile(r"[A-Z]?[a-z]++|[A-Z]++(?![a-z])|[A-Z]|\d++|.", re.DOTALL)
 _NAMES = {
     **{".": "dot", "/": "slash", "\\": "backslash", "-": "dash", "_": "underscore", "@": "at"},
@@ -56,13 +57,13 @@ def address(scan: Scanner, start: int) -> int | None:
 
 def tag(scan: Scanner, start: int) -> int | None:
     """#ThrowbackThursday and @jane_doe; "#5" is number five."""
+    if _NUMBER_SIGN.match(scan.text, start):
+        return scan.say("number", start, start + 1)
     match = _TAG.match(scan.text, start)
     if match is None:
         return None
     if match[1] == "@":
         scan.say("at", start, start + 1)
-    elif match[2].isdigit():
-        return scan.say("number", start, start + 1)
     else:
         scan.say("hashtag", start, start + 1)
     _read(scan, match.start(2), match.end(), spanned_from=match.start(2))

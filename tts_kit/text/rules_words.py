@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from tts_kit.text.abbreviations import ABBREVIATIONS, BEFORE_NUMBERS, SAINTS, TITLES
+from tts_kit.text.abbreviations import (
+    ABBREVIATIONS,
+    BEFORE_NUMBERS,
+    MONTH_NUMBERS,
+    SAINTS,
+    TITLES,
+    WEEKDAYS,
+)
 from tts_kit.text.acronyms import is_spelled
 from tts_kit.text.rules_dates import month
 from tts_kit.text.rules_numbers import mixed
@@ -20,8 +27,13 @@ _POSSESSIVE = re.compile(r"'s(?![A-Za-z0-9'])")
 _NUMBER_NEXT = re.compile(r"\.? ?[#]?[\dIVXLC]")
 _CAPITALS_NEAR = re.compile(r"[ ,!?.;:'\"()-]{1,3}([A-Z]{2,}|[AI](?= [A-Z]{2}))(?![a-z])")
 _CAPITALS_BEFORE = re.compile(r"[A-Z][A-Z'-]*\Z")
+_SHORT = re.compile(r"[A-Za-z]{1,7}(?:\.[A-Za-z]{1,2}(?=\.))?")
+_CAPITAL_NEXT = re.compile(" [A-Z]")
+_DIGIT_NEXT = re.compile(r" ?#?\d")
+_INITIAL_NEXT = re.compile(r"\. ?[A-Z]\.")
 _BRITISH = frozenset(("Mr", "Mrs", "Ms", "Dr", "St"))
 _MUSIC = re.compile(r"[A-Ga-g](?=-?(?:sharp|flat)\b)")
+_AND = re.compile(r"([A-Z]{1,2})&([A-Z]{1,2})(?![A-Za-z0-9])")
 _WITH = {"w/o": "without", "w/": "with", "and/or": "and or"}
 _WITH_PATTERN = re.compile(r"(?:w/o\b|w/(?= ?[a-z])|and/or\b)", re.IGNORECASE)
 _SHARP = re.compile(r"([A-Za-z])(#|\+\+)(?![A-Za-z0-9#+])")
@@ -30,26 +42,38 @@ _NOT_STREETS = frozenset(
 )
 
 
+# A word with nothing unusual in it or behind it; most of a text.
+_PLAIN = re.compile(r"([A-Z]?[a-z]++(?:'[a-z]++)?+)(?=[ ,;!?)]|\.?(?: |\Z))")
+_NOT_PLAIN = frozenset(
+    name.lower()
+    for table in (ABBREVIATIONS, TITLES, BEFORE_NUMBERS, MONTH_NUMBERS, WEEKDAYS)
+    for name in table
+)
+
+
+def plain(scan: Scanner, start: int) -> int | None:
+    """The quick way for an ordinary word."""
+    match = _PLAIN.match(scan.text, start)
+    if match is None:
+        return None
+    spoken = match[1].lower()
+    if spoken in _NOT_PLAIN or (len(spoken) == 1 and spoken != "a"):
+        return None
+    return scan.say(spoken, start, match.end())
+
+
 def word(scan: Scanner, start: int) -> int:
     """Read what begins with the letter at ``start``; returns where to go on."""
     match = _WORD.match(scan.text, start)
     assert match is not None
-    written, end = match[0], match.end()
-    following = scan.text[end : end + 1]
-    # The way of nearly every word: small letters, nothing unusual behind.
-    if following in _ORDINARY and len(written) > 1 and written[1:].islower():
-        if written[0].islower() and not (following == "." and len(written) < 7):
-            return scan.say(written.lower(), start, end)
+    end = match.end()
     for rule in (_short_forms, _initials, _abbreviation, month, roman):
         found = rule(scan, start)
         if found is not None:
             return found
-    if following.isdigit():
+    if scan.text[end : end + 1].isdigit():
         return mixed(scan, start)
     return _compound(scan, start, end)
-
-
-_ORDINARY = frozenset((" ", ",", ".", ";", ":", "!", "?", '"', ")", ""))
 
 
 def _short_forms(scan: Scanner, start: int) -> int | None:
@@ -59,6 +83,10 @@ def _short_forms(scan: Scanner, start: int) -> int | None:
     if match := _SHARP.match(text, start):
         scan.spell(match[1], start, match.end(1))
         return scan.say("sharp" if match[2] == "#" else "plus plus", match.start(2), match.end())
+    if match := _AND.match(text, start):
+        scan.spell(match[1], start, match.end(1))
+        scan.say("and", match.end(1), match.end(1) + 1)
+        return scan.spell(match[2], match.start(2), match.end())
     if match := _MUSIC.match(text, start):
         return scan.spell(match[0], start, match.end())
     return None
@@ -81,9 +109,7 @@ def _initials(scan: Scanner, start: int) -> int | None:
             return scan.after_dot(dot)
         return scan.spell(letters, start, end)
     match = _SPACED_INITIAL.match(text, start)
-    if match is None or (
-        match[1] == "I" and not re.match(r"\. ?[A-Z]\.", text[start + 1 : start + 5])
-    ):
+    if match is None or (match[1] == "I" and not _INITIAL_NEXT.match(text, start + 1)):
         return None
     scan.spell(match[1], start, match.end(1))
     return scan.after_dot(match.end(1))
@@ -91,7 +117,7 @@ def _initials(scan: Scanner, start: int) -> int | None:
 
 def _abbreviation(scan: Scanner, start: int) -> int | None:
     text = scan.text
-    match = re.compile(r"[A-Za-z]{1,7}(?:\.[A-Za-z]{1,2}(?=\.))?").match(text, start)
+    match = _SHORT.match(text, start)
     if match is None:
         return None
     written, end = match[0], match.end()
@@ -100,13 +126,11 @@ def _abbreviation(scan: Scanner, start: int) -> int | None:
         return None
     lower = written.lower()
     if following != ".":
-        capital_next = re.compile(" [A-Z]").match(text, end) is not None
+        capital_next = _CAPITAL_NEXT.match(text, end) is not None
         if written not in _BRITISH or not capital_next:
             if written in ("vs", "etc"):
                 return scan.say(ABBREVIATIONS[written], start, end)
-            if lower in ("no", "nos", "vol", "pp", "fig", "p") and re.compile(" ?#?\\d").match(
-                text, end
-            ):
+            if lower in ("no", "nos", "vol", "pp", "fig", "p") and _DIGIT_NEXT.match(text, end):
                 if lower not in ("no", "p") or written in ("No",):
                     return scan.say(BEFORE_NUMBERS[lower], start, end)
             return None

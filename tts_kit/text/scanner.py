@@ -32,10 +32,13 @@ class Scanner:
     def say(self, words: str, start: int, end: int, kind: str = "words") -> int:
         """Add what ``text[start:end]`` is read as; returns ``end``."""
         # Two pieces of one original character ("⑴") share it: the second is empty there.
-        begin = max(self._starts[start], self._reached)
-        self._reached = max(self._ends[end - 1], begin)
+        begin, finish = self._starts[start], self._ends[end - 1]
+        if begin < self._reached:
+            begin = self._reached
+            finish = finish if finish > begin else begin
+        self._reached = finish
         offset = self._offset
-        self.spoken.append(Spoken(words, begin + offset, self._reached + offset, kind))
+        self.spoken.append(Spoken(words, begin + offset, finish + offset, kind))
         self.last = "" if kind == "mark" else self.text[start:end]
         return end
 
