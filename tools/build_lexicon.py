@@ -13,7 +13,6 @@ from pathlib import Path
 from tts_kit.text.dictionary import FILE, pack
 from tts_kit.text.phonemes import Pronunciation
 
-TARGET = Path(__file__).resolve().parent.parent / "tts_kit" / "text" / "data" / FILE
 WORD = re.compile(r"[a-z'-]*[a-z][a-z'-]*")
 VARIANT = re.compile(r"\(\d+\)$")
 
@@ -36,7 +35,7 @@ def entries(source: str) -> dict[str, list[Pronunciation]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="cmudict.dict")
-    parser.add_argument("--output", type=Path, default=TARGET)
+    parser.add_argument("--output", type=Path, default=FILE)
     options = parser.parse_args()
     words = entries(options.source.read_text("utf-8"))
     packed = pack(words)

@@ -11,13 +11,12 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterator
-from importlib import resources
+from pathlib import Path
 
 from tts_kit.text.phonemes import PHONEMES, Pronunciation
 
 CODE_BASE = 0x80
-DATA = "tts_kit.text.data"
-FILE = "cmudict.bin"
+FILE = Path(__file__).with_name("data") / "cmudict.bin"
 
 
 class Dictionary:
@@ -62,7 +61,7 @@ def pack(entries: dict[str, list[Pronunciation]]) -> bytes:
 @functools.cache
 def load_dictionary() -> Dictionary:
     """The packaged dictionary, read once."""
-    return Dictionary(resources.files(DATA).joinpath(FILE).read_bytes())
+    return Dictionary(FILE.read_bytes())
 
 
 def _decode(codes: bytes) -> tuple[Pronunciation, ...]:
