@@ -177,6 +177,7 @@ def test_gradients_reach_every_parameter(model: Tacotron2) -> None:
         reduction=model.config.reduction,
         gate_weight=8.0,
         guided_sigma=0.3,
+        guided_tokens=2.5,
     )
     sum(losses[:4]).backward()  # type: ignore[union-attr]
     missed = [

@@ -52,8 +52,10 @@ def _fail(message: str, exit_code: int) -> None:
 
 def _extra_of(module: str) -> str | None:
     """The extra that installs a package the base install lacks."""
-    train = "accelerate librosa matplotlib onnx pandas safetensors soxr torch torchaudio tqdm yaml"
-    extras = {name: "train" for name in train.split()} | {"onnxruntime": "cpu"}
+    train = (
+        "accelerate librosa matplotlib onnx pandas pocketsphinx safetensors soxr torch torchaudio"
+    )
+    extras = {name: "train" for name in f"{train} tqdm yaml".split()} | {"onnxruntime": "cpu"}
     return extras.get(module.split(".")[0])
 
 
@@ -102,6 +104,35 @@ def _prepare(
     if summary.rejects:
         reasons = ", ".join(f"{reason} {n}" for reason, n in summary.rejects.items())
         click.echo(f"rejected: {reasons} (see {out / 'rejects.csv'})", err=True)
+
+
+@main.command()
+@click.option("--conf", type=_PATH, required=True, help="YAML configuration.")
+@click.option("--data", type=_PATH, required=True, help="Folder of stage 0's manifests.")
+@click.option("--out", type=_PATH, required=True, help="Folder for the alignments.")
+@click.option("--jobs", default=2, show_default=True, help="Processes that align clips.")
+@click.option("--if-guided", is_flag=True, help="Only if the configuration trains with them.")
+@click.option("--force", is_flag=True, help="Make them anew.")
+def align(conf: Path, data: Path, out: Path, jobs: int, if_guided: bool, force: bool) -> None:
+    """Find out when each word of each clip is spoken (English, with pocketsphinx)."""
+    run_command(_align, conf, data, out, jobs, if_guided, force)
+
+
+def _align(conf: Path, data: Path, out: Path, jobs: int, if_guided: bool, force: bool) -> None:
+    from tts_kit.config import load_config
+
+    config = load_config(conf)
+    if if_guided and config.train.acoustic.guided != "alignments":
+        return
+    from tts_kit.align import FAILED, align
+
+    summary = align(config, data, out, jobs=jobs, force=force)
+    if summary is None:
+        click.echo("align: done", err=True)
+        return
+    click.echo(f"align: {summary.aligned} clips in {out}", err=True)
+    if summary.failures:
+        click.echo(f"not aligned: {len(summary.failures)} (see {out / FAILED})", err=True)
 
 
 @main.command()

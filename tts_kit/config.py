@@ -203,9 +203,12 @@ class TrainConfig:
     weight_decay: float = 1e-6
     clip_norm: float = 1.0  # largest gradient norm
     gate_weight: float = 8.0  # positive weight of the stop token
+    guided: str = "diagonal"  # attention is guided towards the diagonal, or towards "alignments"
     guided_weight: float = 1.0  # guided attention (Tachibana et al. 2017), at the first step
-    guided_sigma: float = 0.3
+    guided_sigma: float = 0.3  # width of the diagonal, a share of the sentence
+    guided_tokens: float = 2.5  # width around a given alignment, in tokens (standard deviation)
     guided_steps: int = 20_000  # guidance decays linearly to zero here
+    alignment_warning_step: int = 5000  # from here on a validation without alignment warns
     segment_length: int = 8192  # samples a clip and update (vocoder)
     mel_weight: float = 45.0  # vocoder: mel loss
     feature_weight: float = 2.0  # vocoder: feature matching
@@ -221,6 +224,14 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(self.accumulation >= 1, "train.*.accumulation must be at least 1")
         _require(self.batch_size >= 1 and self.steps >= 1, "train.*: steps, batch_size must be > 0")
+        _require(
+            self.guided in ("diagonal", "alignments"),
+            f"train.*.guided must be diagonal or alignments, not {self.guided!r}",
+        )
+        _require(
+            self.guided_sigma > 0 and self.guided_tokens > 0,
+            "train.*.guided_sigma and guided_tokens must be positive",
+        )
         _require(self.segment_length >= 1024, "train.*.segment_length must be at least 1024")
         for name in ("keep_checkpoints", "log_every", "validation_clips"):
             _require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
 # Settings that do not change the curve: a run goes on when only these changed.
 _FREE = ("steps", "log_every", "validate_every", "validation_clips", "checkpoint_every")
-_FREE_TOO = ("keep_checkpoints", "cache", "workers")
+_FREE_TOO = ("keep_checkpoints", "cache", "workers", "alignment_warning_step")
 _MAX_BAD_STEPS = 10  # non-finite steps in a row before training stops
 
 
