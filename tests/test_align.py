@@ -46,7 +46,7 @@ def test_words_lie_where_they_are_spoken(
     silence = 1e-4 * np.random.default_rng(0).standard_normal(int(PAUSE * rate))
     both = np.concatenate((wav, silence, wav_of(second, tiny_config))).astype(np.float32)
     words = aligner.align(both, rate, f"{first.normalized} {second.normalized}")
-    n = len(spoken_words(aligner.frontend.normalize(first.normalized)))
+    n = len(spoken_words(aligner.frontend.encode(first.normalized).normalized))
     end, start = len(wav) / rate, len(wav) / rate + PAUSE
     assert abs(words[n - 1].end - end) < 0.15 and abs(words[n].start - start) < 0.15
     alone = aligner.align(wav, rate, first.normalized)
@@ -104,7 +104,7 @@ def test_a_corpus_is_aligned_resumed_and_skipped(
         words = found[clip.id]
         assert (words is None) == (clip.id in set(failed["id"]))
         if words is not None:
-            assert [w.word for w in words] == spoken_words(frontend.normalize(clip.normalized))
+            assert [w.word for w in words] == spoken_words(frontend.encode(clip.normalized).normalized)
     aligned = [clip_id for clip_id, words in found.items() if words is not None]
     assert len(aligned) >= len(clips) - 1
     assert align(tiny_config, practice_data, out, jobs=1, force=False) is None

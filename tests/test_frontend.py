@@ -184,7 +184,14 @@ def test_the_command_shows_every_step() -> None:
     first, second = map(json.loads, result.stdout.splitlines())
     assert first["normalized"] == "two dollars." and second["words"][0]["start"] == 4
     assert first["words"] == [
-        {"text": "$2", "start": 0, "end": 2, "tokens": [0, 8], "symbols": first["symbols"][:8]}
+        {
+            "text": "$2",
+            "spoken": "two dollars",
+            "start": 0,
+            "end": 2,
+            "tokens": [0, 8],
+            "symbols": first["symbols"][:8],
+        }
     ]
 
 

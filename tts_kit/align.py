@@ -19,13 +19,13 @@ import numpy as np
 from tqdm import tqdm
 
 from tts_kit.audio import FloatArray, load_clip, resample
-from tts_kit.config import Config, fingerprint
+from tts_kit.config import Config, TextConfig, fingerprint
 from tts_kit.corpus import MANIFESTS, Clip, manifest_hash, read_clip_bytes
-from tts_kit.data import load_split
+from tts_kit.data import configured_frontend, load_split
 from tts_kit.errors import CorpusError, OutputError, TtsKitError
 from tts_kit.forced_alignment import Phone, Word, alignment_file, spoken_words, write_alignment
 from tts_kit.stage import Stage
-from tts_kit.text import Frontend, load_frontend
+from tts_kit.text import Frontend
 
 logger = logging.getLogger(__name__)
 
@@ -78,19 +78,19 @@ class AlignSummary:
 def align(config: Config, data: Path, out: Path, *, jobs: int, force: bool) -> AlignSummary | None:
     """Writes ``out/<id>.words.json`` for the clips of all splits, and lists in ``out/failed.csv``
     those that could not be aligned. None if all was done before; goes on where it was cut off."""
-    frontend = load_frontend(config.text.frontend)
-    inputs = fingerprint(manifest_hash(data), frontend.name, frontend.version, _VERSION)
+    frontend = configured_frontend(config.text)
+    inputs = fingerprint(manifest_hash(data), frontend.info, _VERSION)
     stage = Stage("align", out, inputs)
     if not force and stage.is_done():
         return None
     splits = [load_split(data, split, config.audio) for split in MANIFESTS]
     clips = [clip for split in splits for clip in split]
-    _make_aligner(frontend.name)  # a missing package shows before anything is removed
+    _make_aligner(config.text)  # a missing package shows before anything is removed
     stage.begin(force=force, keep_old=False)
     left = [clip for clip in clips if not alignment_file(out, clip.id).exists()]
     failures: list[Failure] = []
     work = functools.partial(_align_clip, config=config)
-    results = _results(work, left, frontend.name, jobs)
+    results = _results(work, left, jobs)
     for clip, found in zip(left, tqdm(results, "align", len(left), unit="clip"), strict=True):
         if isinstance(found, str):
             failures.append(Failure(clip.id, found))
@@ -110,7 +110,7 @@ def align(config: Config, data: Path, out: Path, *, jobs: int, force: bool) -> A
 
 
 def _results(
-    work: Callable[[Clip], list[Word] | str], clips: Sequence[Clip], frontend: str, jobs: int
+    work: Callable[[Clip], list[Word] | str], clips: Sequence[Clip], jobs: int
 ) -> Iterator[list[Word] | str]:
     if jobs <= 1:
         yield from map(work, clips)
@@ -126,16 +126,16 @@ def _align_clip(clip: Clip, *, config: Config) -> list[Word] | str:
     """The clip's words, or why there are none."""
     try:
         wav = load_clip(read_clip_bytes(clip), config.audio)
-        aligner = _make_aligner(config.text.frontend)
+        aligner = _make_aligner(config.text)
         return aligner.align(wav, config.audio.sample_rate, clip.normalized)
     except AlignmentError as error:
         return str(error)
 
 
 @functools.cache
-def _make_aligner(frontend: str) -> Aligner:
+def _make_aligner(text: TextConfig) -> Aligner:
     """One a process: it takes a second to load."""
-    return Aligner(load_frontend(frontend))
+    return Aligner(configured_frontend(text))
 
 
 class Aligner:
@@ -150,7 +150,7 @@ class Aligner:
     def align(self, wav: FloatArray, sample_rate: int, text: str) -> list[Word]:
         """Words and phones of ``text``, spoken in ``wav`` (T,); AlignmentError where they are not
         found in it, all and in order."""
-        words = spoken_words(self.frontend.normalize(text))
+        words = spoken_words(self.frontend.encode(text).normalized)
         if not words:
             raise AlignmentError("no word in the text")
         if unknown := [word for word in dict.fromkeys(words) if not self._knows(word)]:

@@ -26,7 +26,7 @@ import numpy as np
 
 from tts_kit.audio import FloatArray
 from tts_kit.errors import CorpusError
-from tts_kit.text import Encoded
+from tts_kit.text import WordTokens
 
 FORMAT = 1
 MAX_DIFFERENCE = 0.02  # seconds between a clip's duration and that of its alignment
@@ -50,14 +50,6 @@ class Word:
     start: float
     end: float
     phones: tuple[Phone, ...] = ()
-
-
-class WordTokens(NamedTuple):
-    """A word of the text, which may be spoken as several, and its tokens ``start:end``."""
-
-    text: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -84,11 +76,6 @@ def spoken_words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def character_words(encoded: Encoded) -> list[WordTokens]:
-    """The words of a front end with one token a character of its normalized text."""
-    return [WordTokens(m[0], *m.span()) for m in _WORD.finditer(encoded.normalized)]
-
-
 def make_guide(
     words: Sequence[Word], tokens: Sequence[WordTokens], *, n_tokens: int, duration: float
 ) -> Guide:
@@ -99,13 +86,14 @@ def make_guide(
     """
     left = list(words)
     times, positions, spans = [0.0], [-0.5], []
-    for text, start, end in tokens:
-        parts = spoken_words(text)
+    for token in tokens:
+        start, end = token.token_start, token.token_end
+        parts = spoken_words(token.text)
         own, left = left[: len(parts)], left[len(parts) :]
         found = [word.word for word in own]
         if found != parts:
             raise CorpusError(
-                f"the text has {' '.join(parts)!r}, its alignment {' '.join(found)!r}"
+                f"the text has {token.text!r}, its alignment {' '.join(found)!r}"
             )
         spans += [(word.start, word.end) for word in own]
         edges = _edges(own, end - start)

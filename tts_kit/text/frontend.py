@@ -14,7 +14,6 @@ from typing import Protocol
 
 from tts_kit.errors import TextError, UsageError, VoiceError
 from tts_kit.text.characters import Characters
-from tts_kit.text.espeak import Espeak
 from tts_kit.text.lexicon import Lexicon
 from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes, is_ssml, parse_ssml
 from tts_kit.text.normalize import normalize
@@ -43,8 +42,10 @@ class TextInfo:
 
 @dataclass(frozen=True)
 class WordTokens:
-    """A stretch of the caller's text (code points) and the tokens that speak it."""
+    """A stretch of the caller's text (code points), what it is read as, and the tokens that speak
+    it."""
 
+    text: str
     start: int
     end: int
     token_start: int
@@ -86,7 +87,6 @@ class Pronouncer(Protocol):
 PRONOUNCERS: dict[str, type[Pronouncer]] = {
     Arpabet.name: Arpabet,
     Characters.name: Characters,
-    Espeak.name: Espeak,
 }
 
 
@@ -180,10 +180,11 @@ class Frontend:
             tokens += [self._index[symbol] for symbol in unit.symbols]
             if not unit.word:
                 continue
-            span = unit.shown.start, unit.shown.end
-            if words and (words[-1].start, words[-1].end) == span:
-                start = words.pop().token_start  # one stretch of text, spoken as several words
-            words.append(WordTokens(*span, start, len(tokens)))
+            said, span = unit.shown.text, (unit.shown.start, unit.shown.end)
+            if words and (words[-1].start, words[-1].end) == span:  # one stretch, several words
+                before = words.pop()
+                said, start = f"{before.text} {said}".rstrip(), before.token_start
+            words.append(WordTokens(said, *span, start, len(tokens)))
         tokens.append(self._index[END])
         shown = join([unit.shown for unit in units if unit.shown.text])
         return Encoded(tuple(tokens), shown, tuple(words))

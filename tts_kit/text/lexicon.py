@@ -6,9 +6,10 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
-from tts_kit.errors import TextError
+from tts_kit.errors import TextError, UsageError
 from tts_kit.text.phonemes import PHONEMES, VOWELS, Pronunciation
 
 _LINE = re.compile(r"([^\s|]+)\s*[\s|]\s*(\S.*)")
@@ -80,3 +81,14 @@ def _entry(line: str, where: str) -> tuple[str, Pronunciation]:
             "write it as the normalizer speaks it"
         )
     return word, parse_phonemes(matched[2], where)
+
+
+def read_lexicon(path: Path) -> Lexicon:
+    """The lexicon in a file; UsageError where it cannot be read, TextError as ``Lexicon.parse``."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the lexicon {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the lexicon {path} is not UTF-8 at byte {error.start}") from error
+    return Lexicon.parse(text, name=str(path))

@@ -7,23 +7,26 @@ from itertools import groupby
 
 from tts_kit.text import homographs
 from tts_kit.text.lexicon import Lexicon
-from tts_kit.text.phonemes import PHONEMES, Pronunciation, is_vowel
+from tts_kit.text.phonemes import Pronunciation, is_vowel
 from tts_kit.text.spoken import Spoken
+from tts_kit.text.symbols import ARPABET
 from tts_kit.text.words import LETTER_NAMES, Words
-
-__all__ = ["PHONEMES", "Phonemizer", "Pronunciation"]
 
 _BEFORE_VOWEL = {"the": ("DH", "IY0")}
 _LETTER_A = ("EY1",)
 
 
-class Phonemizer:
-    """English in ARPABET; ``lexicon`` is laid over the dictionary."""
+class Arpabet:
+    """``en_arpabet``: English in ARPABET; ``lexicon`` is laid over the dictionary."""
+
+    name = "en_arpabet"
+    version = "1"
+    symbols = ARPABET
 
     def __init__(self, lexicon: Lexicon | None = None) -> None:
         self.words = Words(lexicon)
 
-    def phonemize(self, spoken: Sequence[Spoken]) -> list[tuple[Pronunciation, ...]]:
+    def pronounce(self, spoken: Sequence[Spoken]) -> list[tuple[Pronunciation, ...]]:
         """For each part of one sentence, the phonemes of its words; none for a mark.
 
         The words are those between the spaces of ``Spoken.text``, or those between the "" of

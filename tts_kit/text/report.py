@@ -44,6 +44,7 @@ def _facts(frontend: Frontend, piece: Encoded, text: str) -> dict[str, Any]:
         "words": [
             {
                 "text": text[word.start : word.end],
+                "spoken": word.text,
                 "start": word.start,
                 "end": word.end,
                 "tokens": [word.token_start, word.token_end],

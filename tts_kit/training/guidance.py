@@ -17,7 +17,6 @@ from tts_kit.errors import CorpusError
 from tts_kit.forced_alignment import (
     Guide,
     alignment_file,
-    character_words,
     make_guide,
     read_alignment,
 )
@@ -54,7 +53,7 @@ class Guidance:
             try:
                 self._guides[clip.id] = make_guide(
                     words,
-                    character_words(encoded),
+                    encoded.words,
                     n_tokens=len(encoded.tokens),
                     duration=clip.duration,
                 )
