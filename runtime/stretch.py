@@ -21,9 +21,9 @@ class Stretcher:
         self._half = round(_HALF * sample_rate)
         self._search = round(_SEARCH * sample_rate)
         self._rate = rate
-        self._fade = (0.5 - 0.5 * np.cos(np.pi * (np.arange(self._half) + 0.5) / self._half)).astype(
-            np.float32
-        )
+        self._fade = (
+            0.5 - 0.5 * np.cos(np.pi * (np.arange(self._half) + 0.5) / self._half)
+        ).astype(np.float32)
         self._input = np.zeros(0, dtype=np.float32)
         self._dropped = 0  # samples of the input that are no longer kept
         self._total = 0  # samples that came in

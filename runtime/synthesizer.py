@@ -87,8 +87,9 @@ class Voice:
         """Audio of ``text``, computed as it is asked for.
 
         ``text`` may be SSML, or an iterator over its parts as they are written: a sentence is
-        spoken as soon as it is certain. ``lexicon`` comes before the voice's own. ``chunk_frames`` overrides the voice's schedule of mel frames a chunk (the last one
-        repeats); the audio is the same for each, to float32 rounding.
+        spoken as soon as it is certain. ``lexicon`` comes before the voice's own. ``chunk_frames``
+        overrides the voice's schedule of mel frames a chunk (the last one repeats); the audio is
+        the same for each, to float32 rounding.
         """
         schedule = self.info.stream.chunk_frames if chunk_frames is None else tuple(chunk_frames)
         if min(schedule, default=0) < 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 PROSE = (
     "It was late, and nobody spoke; on 3 May 1921 Dr. Adams paid $12.50 for the 2nd room at No. 5 "
-    "St. Mary's Road. \"Why so much?\" he asked - and left, e.g. by the door.  "
+    'St. Mary\'s Road. "Why so much?" he asked - and left, e.g. by the door.  '
 )
 
 

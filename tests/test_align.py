@@ -104,7 +104,9 @@ def test_a_corpus_is_aligned_resumed_and_skipped(
         words = found[clip.id]
         assert (words is None) == (clip.id in set(failed["id"]))
         if words is not None:
-            assert [w.word for w in words] == spoken_words(frontend.encode(clip.normalized).normalized)
+            assert [w.word for w in words] == spoken_words(
+                frontend.encode(clip.normalized).normalized
+            )
     aligned = [clip_id for clip_id, words in found.items() if words is not None]
     assert len(aligned) >= len(clips) - 1
     assert align(tiny_config, practice_data, out, jobs=1, force=False) is None

@@ -149,7 +149,10 @@ def check_any(frontend: Frontend, text: str) -> list[Encoded]:
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.text(max_size=40) | st.text(alphabet="ab Z019.,:;!?'\"()-$£%&+=@/ ½é☃\n\ud800{}[]<", max_size=40))
+@given(
+    st.text(max_size=40)
+    | st.text(alphabet="ab Z019.,:;!?'\"()-$£%&+=@/ ½é☃\n\ud800{}[]<", max_size=40)
+)
 def test_any_text_at_all(text: str) -> None:
     if not text.lstrip().startswith("<speak"):
         for frontend in FRONTENDS.values():

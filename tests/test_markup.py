@@ -67,7 +67,9 @@ def test_a_lexicon_comes_first_and_braces_before_it() -> None:
 
 
 def test_unknown_elements_are_warned_of_and_never_spoken(caplog: pytest.LogCaptureFixture) -> None:
-    text = "<speak>One <blink a='x'>two</blink> <blink/> <prosody pitch='high'>three</prosody></speak>"
+    text = (
+        "<speak>One <blink a='x'>two</blink> <blink/> <prosody pitch='high'>three</prosody></speak>"
+    )
     assert symbols(text) == "W AH1 N   T UW1 . | TH R IY1 ."
     messages = [record.message for record in caplog.records]
     assert len(messages) == 2 and "<blink> is unknown" in messages[0]
@@ -112,12 +114,19 @@ def test_an_entity_bomb_is_refused_before_it_grows() -> None:
 
 
 def test_spans_point_into_the_document() -> None:
-    text = "<speak>\r\né &amp; <s>Dr. <sub alias='World Health Organization'>WHO</sub></s> ok</speak>"
+    text = (
+        "<speak>\r\né &amp; <s>Dr. <sub alias='World Health Organization'>WHO</sub></s> ok</speak>"
+    )
     words = [text[w.start : w.end] for p in ARPABET.sentences(text) for w in p.words]
     assert words == ["é", "&amp;", "Dr", "WHO", "ok"]
 
 
-IPA = [("kæt", "K AE T"), ("ˈwɔːtɚ", "W AO1 T ER0"), ("tʃɜːtʃ", "CH ER0 CH"), ("ˌaɪˈdiː", "AY2 D IY1")]
+IPA = [
+    ("kæt", "K AE T"),
+    ("ˈwɔːtɚ", "W AO1 T ER0"),
+    ("tʃɜːtʃ", "CH ER0 CH"),
+    ("ˌaɪˈdiː", "AY2 D IY1"),
+]
 
 
 @pytest.mark.parametrize(("written", "expected"), IPA)

@@ -232,11 +232,11 @@ def _say(
 
     spoken = _read_text(text, file)
     loaded = Voice.load(voice, provider=provider, threads=threads)
-    how = {"seed": seed, "lexicon": None if lexicon is None else read_lexicon(lexicon)}
+    words = None if lexicon is None else read_lexicon(lexicon)
     if output == "-" and raw and vocoder == "voice":
-        status = _stream_raw(loaded.stream(spoken, **how))
+        status = _stream_raw(loaded.stream(spoken, seed=seed, lexicon=words))
     else:
-        speech = loaded.say(spoken, **how)
+        speech = loaded.say(spoken, seed=seed, lexicon=words)
         status = str(speech.status)
         if status != "nothing_to_say":
             _write_speech(loaded, speech, output, raw, vocoder)

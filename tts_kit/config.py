@@ -73,7 +73,7 @@ class TextConfig:
     """Which front end turns text into tokens."""
 
     frontend: str = "en_arpabet"
-    # A file of pronunciations that come before the dictionary's; counts from the YAML file's folder.
+    # A file of pronunciations that come before the dictionary's, beside the YAML file.
     lexicon: str | None = None
 
 

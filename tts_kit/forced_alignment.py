@@ -92,9 +92,7 @@ def make_guide(
         own, left = left[: len(parts)], left[len(parts) :]
         found = [word.word for word in own]
         if found != parts:
-            raise CorpusError(
-                f"the text has {token.text!r}, its alignment {' '.join(found)!r}"
-            )
+            raise CorpusError(f"the text has {token.text!r}, its alignment {' '.join(found)!r}")
         spans += [(word.start, word.end) for word in own]
         edges = _edges(own, end - start)
         times += edges

@@ -51,7 +51,8 @@ SAINTS = frozenset(
     "paul peter john mary louis james george andrew patrick thomas nicholas francis anthony "
     "augustine bernard catherine christopher clair david denis elizabeth helena helens jerome "
     "joseph kitts lawrence lucia lucie luke mark martin matthew michael petersburg stephen "
-    "vincent vitus germain moritz tropez johns pauls pancras albans andrews ives pierre jean".split()
+    "vincent vitus germain moritz tropez johns pauls pancras albans andrews ives pierre "
+    "jean".split()
 )
 # Words that begin sentences: a full stop in front of them ends one, abbreviation or not.
 STARTERS = frozenset(

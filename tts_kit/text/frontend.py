@@ -130,8 +130,8 @@ class Frontend:
         """The pieces of ``text`` one after the other, each made only when asked for.
 
         ``text`` may also come in parts, as a language model writes it: a sentence is given as soon
-        as it is certain. A text that begins with ``<speak`` is SSML, which must be whole. ``lexicon``
-        comes before the voice's own. Positions count code points of the whole text.
+        as it is certain. A text that begins with ``<speak`` is SSML, which must be whole.
+        ``lexicon`` comes before the voice's own. Positions count code points of the whole text.
         """
         pronouncer = self._pronouncer
         if lexicon is not None:
@@ -265,25 +265,30 @@ def _speak(segment: Segment) -> tuple[list[Spoken], tuple[Dropped, ...]]:
     """A sentence as spoken words, with positions in the caller's text."""
     spoken: list[Spoken] = []
     dropped: list[Dropped] = []
-    fixed = iter(segment.fixed)
-    replaced = [
-        ((start, start + 1), next(fixed))
-        for start, character in enumerate(segment.text)
-        if character == FIXED and segment.fixed
-    ]
-    replaced += [
-        ((start, end), Spoken(segment.text[start:end], start, end, phonemes=phonemes))
-        for (start, end), phonemes in inline_phonemes(segment.text)
-    ]
     at = 0
-    for (start, end), item in [*sorted(replaced, key=lambda r: r[0]), ((len(segment.text),) * 2, None)]:
+    for start, end, item in [*_fixed(segment), (len(segment.text), len(segment.text), None)]:
         normalized = normalize(segment.text[at:start])
-        spoken += [_placed(s, segment.spans, at) for s in normalized.spoken]
-        dropped += [replace(d, position=segment.spans[at + d.position][0]) for d in normalized.dropped]
+        spoken += [_placed(word, segment.spans, at) for word in normalized.spoken]
+        for lost in normalized.dropped:
+            dropped.append(replace(lost, position=segment.spans[at + lost.position][0]))
         if item is not None:
             spoken.append(_placed(replace(item, start=start, end=end), segment.spans, 0))
         at = end
     return spoken, tuple(dropped)
+
+
+def _fixed(segment: Segment) -> list[tuple[int, int, Spoken]]:
+    """Where the markup says how to speak, in order: start and end in the segment's text."""
+    fixed = iter(segment.fixed)
+    found = [
+        (start, start + 1, next(fixed))
+        for start, character in enumerate(segment.text)
+        if character == FIXED and segment.fixed
+    ]
+    for (start, end), phonemes in inline_phonemes(segment.text):
+        written = segment.text[start:end]
+        found.append((start, end, Spoken(written, start, end, phonemes=phonemes)))
+    return sorted(found, key=lambda place: place[0])
 
 
 def _placed(item: Spoken, spans: Sequence[tuple[int, int]], at: int) -> Spoken:

@@ -38,6 +38,8 @@ _NUMBER = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,6})?)(%|dB)?$")
 _INLINE = re.compile(r"\[\[([A-Z0-2 ]{1,400})\]\]|\{([A-Z0-2 ]{1,400})\}")
 
 Span = tuple[int, int]
+# For phoneme, say-as and sub: makes of the text inside, and its span, what is spoken.
+Converter = Callable[[str, Span], "str | Spoken"]
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,7 @@ class _Element:
     rate: float = 1.0
     gain: float = 1.0
     silent: bool = False
-    # For phoneme, say-as and sub: makes of the text inside, and its span, what is spoken.
-    convert: Callable[[str, Span], str | Spoken] | None = None
+    convert: Converter | None = None
 
 
 @dataclass
@@ -170,9 +171,8 @@ class _Parser:
         return self.at_character
 
     def refuse_doctype(self, *_: object) -> NoReturn:
-        raise TextError(
-            f"a document type at {self.source.find('<!DOCTYPE')} is refused: take it out of the SSML"
-        )
+        position = self.source.find("<!DOCTYPE")
+        raise TextError(f"a document type at {position} is refused: take it out of the SSML")
 
     def open(self, name: str, attributes: Mapping[str, str]) -> None:
         position = self.position()
@@ -281,7 +281,7 @@ class _Parser:
 
     def converter(
         self, name: str, attributes: Mapping[str, str], position: int
-    ) -> Callable[[str, Span], str | Spoken] | None:
+    ) -> Converter | None:
         if name == "sub":
             alias = attributes.get("alias")
             if alias is None:
@@ -294,7 +294,7 @@ class _Parser:
             kind = attributes.get("interpret-as", "")
             if kind not in _SAY_AS:
                 self.warn(f"say-as interpret-as={kind[:20]!r} is unknown, its text is read plainly")
-            return _SAY_AS.get(kind, lambda inner, span: inner)
+            return _SAY_AS.get(kind, _plainly)
         return None
 
     def warn(self, message: str) -> None:
@@ -340,7 +340,11 @@ def _ordinal(inner: str, span: Span) -> str:
     return numbers.ordinal(digits) if digits else inner
 
 
-_SAY_AS: dict[str, Callable[[str, Span], str | Spoken]] = {
+def _plainly(inner: str, span: Span) -> str:
+    return inner
+
+
+_SAY_AS: dict[str, Converter] = {
     "characters": _letters,
     "spell-out": _letters,
     "digits": _digits,
@@ -348,7 +352,5 @@ _SAY_AS: dict[str, Callable[[str, Span], str | Spoken]] = {
     "number": _cardinal,
     "ordinal": _ordinal,
     # These are what the normalizer finds by itself.
-    **dict.fromkeys(
-        ("date", "time", "telephone", "currency", "unit", "fraction"), lambda inner, span: inner
-    ),
+    **dict.fromkeys(("date", "time", "telephone", "currency", "unit", "fraction"), _plainly),
 }

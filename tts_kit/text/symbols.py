@@ -9,6 +9,6 @@ from tts_kit.text.phonemes import PHONEMES
 PAD = "_"  # token 0
 END = "~"  # token 1, appended to every encoded text
 BORDER = " "  # token 2, between two words
-MARKS = tuple("!\"(),-.:;?")
+MARKS = tuple('!"(),-.:;?')
 CHARACTERS = (PAD, END, BORDER, *string.ascii_lowercase, "'", *MARKS)
 ARPABET = (PAD, END, BORDER, *PHONEMES, *MARKS)

@@ -76,7 +76,9 @@ class Guidance:
         ]
         return torch.from_numpy(np.stack(rows))
 
-    def target(self, clip_id: str, n_steps: int) -> tuple[FloatArray, FloatArray] | None:
+    def target(
+        self, clip_id: str, n_steps: int
+    ) -> tuple[FloatArray, np.typing.NDArray[np.bool_]] | None:
         """Position (S,) and whether a word is spoken (S,) of one clip, None without alignment."""
         guide = self._guides.get(clip_id)
         times = self._times(n_steps)
