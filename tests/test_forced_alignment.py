@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -13,19 +12,21 @@ from tts_kit.errors import CorpusError
 from tts_kit.forced_alignment import (
     Phone,
     Word,
-    WordTokens,
     alignment_file,
     alignments_hash,
     make_guide,
     read_alignment,
     spoken_words,
-    word_tokens,
     write_alignment,
 )
-from tts_kit.text import load_frontend
+from tts_kit.text import WordTokens, load_frontend
 
 DOG = Word("dog", 0.1, 0.4, (Phone("D", 0.1, 0.15), Phone("AO", 0.15, 0.3), Phone("G", 0.3, 0.4)))
 BARKS = Word("barks", 0.9, 1.3)
+
+
+def word(text: str, start: int, end: int) -> WordTokens:
+    return WordTokens(text, 0, 0, start, end)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_words_of_a_text(text: str, words: list[str]) -> None:
 
 
 def test_positions_follow_the_words_and_pauses() -> None:
-    tokens = [WordTokens("dog", 0, 3), WordTokens("barks", 5, 10)]  # 3 and 4: ", "
+    tokens = [word("dog", 0, 3), word("barks", 5, 10)]  # 3 and 4: ", "
     guide = make_guide([DOG, BARKS], tokens, n_tokens=11, duration=1.5)
     # Phone edges of `dog`, which has a phone a token: token 1 lasts from 0.15 to 0.3.
     assert guide.at(np.array([0.1, 0.15, 0.3, 0.4])) == pytest.approx([-0.5, 0.5, 1.5, 2.5])
@@ -54,36 +55,41 @@ def test_positions_follow_the_words_and_pauses() -> None:
     assert spoken.tolist() == [False, True, True, False, False, True, True, False]
 
 
-def test_tokens_of_each_word() -> None:
-    frontend = load_frontend("en_char")
-    encoded = frontend.encode("Dr. Smith isn't in: well-known.")
-    found = word_tokens(encoded, frontend.symbols)
-    assert [word.word for word in found] == ["doctor", "smith", "isn't", "in", "well", "known"]
-    for text, start, end in found:
-        assert "".join(frontend.symbols[token] for token in encoded.tokens[start:end]) == text
-    # Phonemes: any symbol but spaces and marks.
-    symbols = ("_", "~", " ", "D", "AO1", "G", "AH0", ".")
-    phonemes = dataclasses.replace(encoded, tokens=(6, 2, 3, 4, 5, 7, 1), normalized="a dog.")
-    assert word_tokens(phonemes, symbols) == [("a", 0, 1), ("dog", 2, 5)]
-    with pytest.raises(CorpusError, match="3 words in the text, 2 in its tokens"):
-        word_tokens(dataclasses.replace(phonemes, normalized="a big dog"), symbols)
+def test_a_word_spoken_as_several_covers_them_all() -> None:
+    words = [Word("twenty", 0.2, 0.5), Word("two", 0.6, 0.8)]
+    guide = make_guide(words, [word("twenty-two", 1, 9)], n_tokens=10, duration=1.0)
+    assert guide.at(np.array([0.2, 0.5, 0.8])) == pytest.approx([0.5, 4.5, 8.5])
+    assert not guide.spoken(np.array([0.55]))[0]
+
+
+@pytest.mark.parametrize("name", ["en_char", "en_arpabet"])
+def test_the_words_of_a_front_end_can_be_guided(name: str) -> None:
+    encoded = load_frontend(name).encode("Dr. Smith paid $22.")
+    said = ["doctor", "smith", "paid", "twenty", "two", "dollars"]
+    assert [part for w in encoded.words for part in spoken_words(w.text)] == said
+    words = [Word(text, i + 0.1, i + 0.9) for i, text in enumerate(said)]
+    guide = make_guide(words, encoded.words, n_tokens=len(encoded.tokens), duration=6.0)
+    for index in range(3):
+        token = encoded.words[index]
+        at = guide.at(np.array([index + 0.1, index + 0.9]))
+        assert at == pytest.approx([token.token_start - 0.5, token.token_end - 0.5])
 
 
 @pytest.mark.parametrize(
     "words, message",
     [
-        ([DOG], "has 'barks' where its alignment has None"),
-        ([BARKS, DOG], "has 'dog' where its alignment has 'barks'"),
-        ([DOG, BARKS, DOG], "has None where its alignment has 'dog'"),
+        ([DOG], "alignment ''"),
+        ([BARKS, DOG], "alignment 'barks'"),
+        ([DOG, BARKS, DOG], "goes on with 'dog'"),
         ([DOG, Word("barks", 0.3, 0.5)], "backwards"),
         ([DOG, Word("barks", 0.9, 0.5)], "backwards"),
     ],
 )
 def test_an_alignment_of_something_else_is_refused(words: list[Word], message: str) -> None:
-    tokens = [WordTokens("dog", 0, 3), WordTokens("barks", 5, 10)]
+    tokens = [word("dog", 0, 3), word("barks", 5, 10)]
     with pytest.raises(CorpusError, match=message):
         make_guide(words, tokens, n_tokens=11, duration=1.5)
-    with pytest.raises(CorpusError, match="no words"):
+    with pytest.raises(CorpusError, match="no word"):
         make_guide([], [], n_tokens=1, duration=1.5)
 
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from tts_kit.audio import FloatArray, load_clip, resample
 from tts_kit.config import Config, fingerprint
 from tts_kit.corpus import MANIFESTS, Clip, manifest_hash, read_clip_bytes
-from tts_kit.data import load_split
+from tts_kit.data import configured_frontend, load_split
 from tts_kit.errors import CorpusError, OutputError, TtsKitError
 from tts_kit.forced_alignment import Phone, Word, alignment_file, spoken_words, write_alignment
 from tts_kit.stage import Stage
@@ -36,24 +36,6 @@ _FRAME = 0.01  # seconds a frame of the aligner
 # The best path through the word lattice loses the last word of one clip in ten: not asked for.
 # A pause costs less than in dictation, for every comma may be one.
 _OPTIONS = {"bestpath": False, "beam": 1e-60, "pbeam": 1e-60, "wbeam": 1e-60, "silprob": 0.1}
-# Phones of endings, to words that stand in the dictionary only without them.
-_ENDINGS = {
-    "'s": "Z",
-    "s'": "Z",
-    "s": "Z",
-    "es": "IH Z",
-    "ed": "D",
-    "d": "D",
-    "ing": "IH NG",
-    "er": "ER",
-    "ers": "ER Z",
-    "est": "IH S T",
-    "y": "IY",
-    "ly": "L IY",
-    "ness": "N AH S",
-    "less": "L AH S",
-    "able": "AH B AH L",
-}
 
 
 class AlignmentError(TtsKitError):
@@ -79,7 +61,7 @@ def align(config: Config, data: Path, out: Path, *, jobs: int, force: bool) -> A
     """Writes ``out/<id>.words.json`` for the clips of all splits, and lists in ``out/failed.csv``
     those that could not be aligned. None if all was done before; goes on where it was cut off."""
     clips = [clip for split in MANIFESTS for clip in load_split(data, split, config.audio)]
-    frontend = load_frontend(config.text.frontend)
+    frontend = configured_frontend(config.text)
     words = {clip.id: spoken_words(frontend.encode(clip.normalized).normalized) for clip in clips}
     stage = Stage("align", out, fingerprint(manifest_hash(data), words, _VERSION))
     if not force and stage.is_done():
@@ -145,6 +127,7 @@ class Aligner:
     def __init__(self) -> None:
         from pocketsphinx import Decoder
 
+        self._speller = load_frontend("en_arpabet")
         self._decoder: Any = Decoder(lm=None, samprate=_RATE, loglevel="FATAL", **_OPTIONS)
 
     def align(self, wav: FloatArray, sample_rate: int, words: list[str]) -> list[Word]:
@@ -153,7 +136,7 @@ class Aligner:
         if not words:
             raise AlignmentError("no word in the text")
         if unknown := [word for word in dict.fromkeys(words) if not self._knows(word)]:
-            raise AlignmentError(f"not in the dictionary: {' '.join(unknown)}")
+            raise AlignmentError(f"no pronunciation of {' '.join(unknown)}")
         pcm = (np.clip(resample(wav, sample_rate, _RATE), -1.0, 1.0) * 32767).astype("<i2")
         try:
             self._decoder.set_align_text(" ".join(words))
@@ -176,34 +159,17 @@ class Aligner:
             self._decoder.end_utt()
 
     def _knows(self, word: str) -> bool:
-        """Whether the dictionary has ``word``, as it is or put together from its parts."""
+        """Whether ``word`` has a pronunciation: the aligner's own, or else the phonemizer's, which
+        writes the same phones and knows a way to say any English word."""
         if self._decoder.lookup_word(word) is not None:
             return True
-        phones = pronounce(word, self._decoder.lookup_word)
-        if phones is None:
+        tokens = self._speller.encode(word).tokens
+        symbols = [self._speller.symbols[token].rstrip("012") for token in tokens]
+        phones = [symbol for symbol in symbols if symbol.isalpha()]
+        if not phones:
             return False
-        self._decoder.add_word(word, phones, True)
+        self._decoder.add_word(word, " ".join(phones), True)
         return True
-
-
-def pronounce(word: str, lookup: Callable[[str], str | None]) -> str | None:
-    """Phones of a word that is not in the dictionary: a known word and an ending, or two known
-    words. Good enough to find the word in a recording, not to speak it."""
-    if (known := lookup(f"'{word}")) is not None:  # 'tis
-        return known
-    for ending, phones in _ENDINGS.items():
-        stem = word.removesuffix(ending)
-        if stem == word or len(stem) < 2:
-            continue
-        single = stem[:-1] if stem[-2:-1] == stem[-1:] else stem  # stopped: stop
-        for candidate in (stem, f"{stem}e", single):
-            if (known := lookup(candidate)) is not None:
-                return f"{known} {phones}"
-    for cut in range(3, len(word) - 2):
-        first, second = lookup(word[:cut]), lookup(word[cut:])
-        if first is not None and second is not None:
-            return f"{first} {second}"
-    return None
 
 
 def _word(entry: Any) -> Word:

@@ -37,13 +37,13 @@ def alignment_health(alignment: FloatArray) -> AlignmentHealth:
 
 
 def alignment_hits(
-    alignment: FloatArray, positions: FloatArray, spoken: FloatArray
+    alignment: FloatArray, positions: FloatArray, spoken: np.typing.NDArray[np.bool_]
 ) -> tuple[int, int]:
     """Steps in words whose most attended token lies within one of the right one, and steps in
     words; ``positions`` (S,) in tokens and ``spoken`` (S,) are those of a forced alignment."""
     wanted = np.rint(positions)
     hit = np.abs(alignment.argmax(axis=1) - wanted) <= 1
-    return int((hit & (spoken > 0)).sum()), int((spoken > 0).sum())
+    return int((hit & spoken).sum()), int(spoken.sum())
 
 
 def is_right(values: Mapping[str, float]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tts_kit import __version__
+from tts_kit.config import TextConfig
 from tts_kit.errors import (
     DependencyError,
     OutputError,
@@ -194,6 +195,7 @@ def _export(
 @click.option("-o", "--output", help="WAV file; `-` is standard output.", required=True)
 @click.option("-f", "--file", type=_PATH, help="Speak a text file; without TEXT, standard input.")
 @click.option("--voice", type=_PATH, required=True, help="Folder that `tts-kit export` wrote.")
+@click.option("--lexicon", type=_PATH, help="File of pronunciations: `word  HH AH0 L OW1` a line.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, another reading.")
 @click.option("--threads", default=1, show_default=True, help="Threads of onnxruntime.")
 @click.option(
@@ -208,7 +210,7 @@ def _export(
     help="Griffin-Lim needs torch and is for comparison only.",
 )
 def say(text: str | None, file: Path | None, **options: Any) -> None:
-    """Speak TEXT, a file or standard input."""
+    """Speak TEXT, a file or standard input; SSML where it begins with <speak."""
     run_command(_say, text, file, **options)
 
 
@@ -218,6 +220,7 @@ def _say(
     *,
     output: str,
     voice: Path,
+    lexicon: Path | None,
     seed: int,
     threads: int,
     provider: str,
@@ -225,13 +228,18 @@ def _say(
     vocoder: str,
 ) -> None:
     from tts_kit.runtime import Voice
+    from tts_kit.text import read_lexicon
 
     spoken = _read_text(text, file)
     loaded = Voice.load(voice, provider=provider, threads=threads)
+    words = None if lexicon is None else read_lexicon(lexicon)
     if output == "-" and raw and vocoder == "voice":
-        status = _stream_raw(loaded, spoken, seed)
+        status = _stream_raw(loaded.stream(spoken, seed=seed, lexicon=words))
     else:
-        status = _write_speech(loaded, spoken, seed, output, raw, vocoder)
+        speech = loaded.say(spoken, seed=seed, lexicon=words)
+        status = str(speech.status)
+        if status != "nothing_to_say":
+            _write_speech(loaded, speech, output, raw, vocoder)
     if status == "nothing_to_say":
         raise TextError("the text holds nothing to say: give some words")
     if status == "truncated":
@@ -252,26 +260,22 @@ def _read_text(text: str | None, file: Path | None) -> str:
         raise TextError(f"the text is not UTF-8 at byte {error.start}: convert it first") from error
 
 
-def _stream_raw(voice: Any, text: str, seed: int) -> str:
+def _stream_raw(stream: Any) -> str:
     """PCM to standard output as it is computed."""
     from tts_kit.audio import to_pcm16
 
-    stream = voice.stream(text, seed=seed)
     for chunk in stream:
         sys.stdout.buffer.write(to_pcm16(chunk))
         sys.stdout.buffer.flush()
     return str(stream.status)
 
 
-def _write_speech(voice: Any, text: str, seed: int, output: str, raw: bool, vocoder: str) -> str:
-    """A whole text as a file; nothing is written where there is nothing to say."""
+def _write_speech(voice: Any, speech: Any, output: str, raw: bool, vocoder: str) -> None:
+    """A whole text as a file."""
     import io
 
     from tts_kit.audio import to_pcm16, write_bytes, write_wav
 
-    speech = voice.say(text, seed=seed)
-    if speech.status == "nothing_to_say":
-        return str(speech.status)
     if not len(speech.wav):
         raise VoiceError("the voice gave no sound: export it again from another checkpoint")
     wav = speech.wav if vocoder == "voice" else _griffin_lim(voice, speech)
@@ -286,7 +290,6 @@ def _write_speech(voice: Any, text: str, seed: int, output: str, raw: bool, voco
         sys.stdout.buffer.flush()
     else:
         write_bytes(Path(output), data)
-    return str(speech.status)
 
 
 def _griffin_lim(voice: Any, speech: Any) -> Any:
@@ -297,6 +300,41 @@ def _griffin_lim(voice: Any, speech: Any) -> Any:
 
     mel = torch.from_numpy(np.concatenate(speech.mels, axis=1)).unsqueeze(0)
     return griffin_lim(mel, voice.info.audio)[0].clamp(-1.0, 1.0).numpy()
+
+
+@main.command("text")
+@click.argument("text", required=False)
+@click.option("-f", "--file", type=_PATH, help="Read a text file; without TEXT, standard input.")
+@click.option("--voice", type=_PATH, help="Read as this voice does.")
+@click.option("--frontend", default=TextConfig.frontend, show_default=True, help="Without --voice.")
+@click.option("--lexicon", type=_PATH, help="File of pronunciations: `word  HH AH0 L OW1` a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a piece.")
+def text_command(text: str | None, file: Path | None, **options: Any) -> None:
+    """Show how TEXT is read: normalized words, symbols, tokens, and what is dropped."""
+    run_command(_text, text, file, **options)
+
+
+def _text(
+    text: str | None,
+    file: Path | None,
+    *,
+    voice: Path | None,
+    frontend: str,
+    lexicon: Path | None,
+    as_json: bool,
+) -> None:
+    from tts_kit.text import load_frontend, open_frontend, read_lexicon, report
+    from tts_kit.voice import read_voice
+
+    written = _read_text(text, file)
+    if voice is None:
+        reader = load_frontend(frontend)
+    else:
+        info = read_voice(voice, verify=False)
+        reader = open_frontend(info.text, info.lexicon())
+    words = None if lexicon is None else read_lexicon(lexicon)
+    for line in report(reader, written, lexicon=words, as_json=as_json):
+        click.echo(line)
 
 
 @main.command()

@@ -72,7 +72,9 @@ class AudioConfig:
 class TextConfig:
     """Which front end turns text into tokens."""
 
-    frontend: str = "en_char"
+    frontend: str = "en_arpabet"
+    # A file of pronunciations that come before the dictionary's, beside the YAML file.
+    lexicon: str | None = None
 
 
 @dataclass(frozen=True)
@@ -399,9 +401,13 @@ def load_config(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     try:
-        return from_dict(Config(), data)
+        config = from_dict(Config(), data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    if config.text.lexicon is None:
+        return config
+    lexicon = str((path.parent / config.text.lexicon).resolve())
+    return dataclasses.replace(config, text=dataclasses.replace(config.text, lexicon=lexicon))
 
 
 def from_dict(base: T, data: Any, *, where: str = "") -> T:

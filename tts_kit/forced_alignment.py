@@ -17,9 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,12 +26,11 @@ import numpy as np
 
 from tts_kit.audio import FloatArray
 from tts_kit.errors import CorpusError
-from tts_kit.text import Encoded
+from tts_kit.text import WordTokens
 
 FORMAT = 1
 MAX_DIFFERENCE = 0.02  # seconds between a clip's duration and that of its alignment
 SUFFIX = ".words.json"
-_BETWEEN = frozenset('_~ !"(),-.:;?')  # symbols that belong to no word
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
@@ -52,14 +50,6 @@ class Word:
     start: float
     end: float
     phones: tuple[Phone, ...] = ()
-
-
-class WordTokens(NamedTuple):
-    """A spoken word and its tokens ``start:end``."""
-
-    word: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -86,22 +76,6 @@ def spoken_words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def word_tokens(encoded: Encoded, symbols: Sequence[str]) -> list[WordTokens]:
-    """The spoken words of a text and the tokens of each: those between spaces and marks.
-    CorpusError where the front end counts other words in its tokens than in its text."""
-    runs = list(_runs(symbols[token] not in _BETWEEN for token in encoded.tokens))
-    words = spoken_words(encoded.normalized)
-    if len(runs) != len(words):
-        raise CorpusError(f"{len(words)} words in the text, {len(runs)} in its tokens")
-    return [WordTokens(word, *run) for word, run in zip(words, runs, strict=True)]
-
-
-def _runs(inside: Iterable[bool]) -> list[tuple[int, int]]:
-    """Where stretches of True begin and end."""
-    edges = np.flatnonzero(np.diff([False, *inside, False])).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
-
-
 def make_guide(
     words: Sequence[Word], tokens: Sequence[WordTokens], *, n_tokens: int, duration: float
 ) -> Guide:
@@ -110,32 +84,39 @@ def make_guide(
     Inside a word the position moves evenly, or from phone to phone where the word has as many
     phones as tokens. Between words it moves over the tokens that belong to none.
     """
-    found, wanted = [word.word for word in words], [token.word for token in tokens]
-    if found != wanted:
-        differing = next(pair for pair in zip_longest(wanted, found) if pair[0] != pair[1])
-        raise CorpusError("the text has {!r} where its alignment has {!r}".format(*differing))
-    if not words:
-        raise CorpusError("it has no words")
-    times, positions = [0.0], [-0.5]
-    for word, (_, start, end) in zip(words, tokens, strict=True):
-        edges = _edges(word, end - start)
+    left = list(words)
+    times, positions, spans = [0.0], [-0.5], []
+    for token in tokens:
+        start, end = token.token_start, token.token_end
+        parts = spoken_words(token.text)
+        own, left = left[: len(parts)], left[len(parts) :]
+        found = [word.word for word in own]
+        if found != parts:
+            raise CorpusError(f"the text has {token.text!r}, its alignment {' '.join(found)!r}")
+        spans += [(word.start, word.end) for word in own]
+        edges = _edges(own, end - start)
         times += edges
         positions += np.linspace(start - 0.5, end - 0.5, len(edges)).tolist()
+    if left:
+        raise CorpusError(f"its alignment goes on with {left[0].word!r}")
+    if not spans:
+        raise CorpusError("no word of the text is aligned")
     array = np.array([*times, max(duration, times[-1])], dtype=np.float32)
     if np.any(np.diff(array) < 0):
         raise CorpusError("the times of its alignment go backwards")
     return Guide(
         array,
         np.array([*positions, n_tokens - 0.5], dtype=np.float32),
-        np.array([(word.start, word.end) for word in words], dtype=np.float32),
+        np.array(spans, dtype=np.float32),
     )
 
 
-def _edges(word: Word, n_tokens: int) -> list[float]:
+def _edges(words: Sequence[Word], n_tokens: int) -> list[float]:
     """Times at even steps over a word's tokens: both ends, or every phone's as well."""
-    if word.phones and len(word.phones) == n_tokens:
-        return [*(phone.start for phone in word.phones), word.phones[-1].end]
-    return [word.start, word.end]
+    phones = [phone for word in words for phone in word.phones]
+    if len(phones) == n_tokens:
+        return [*(phone.start for phone in phones), phones[-1].end]
+    return [words[0].start, words[-1].end]
 
 
 def alignment_file(folder: Path, clip_id: str) -> Path:

@@ -22,6 +22,7 @@ from tts_kit.data import (
     ClipAudio,
     Position,
     collate_acoustic,
+    configured_frontend,
     load_split,
 )
 from tts_kit.errors import CheckpointError, UsageError
@@ -29,7 +30,7 @@ from tts_kit.forced_alignment import alignments_hash
 from tts_kit.inference import free_run
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
-from tts_kit.text import Frontend, load_frontend
+from tts_kit.text import Frontend
 from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels
@@ -47,9 +48,9 @@ def train(options: RunOptions, alignments: Path | None = None) -> None:
     ``train.acoustic.guided: alignments`` what attention is guided to.
     """
     config = load_config(options.conf)
-    frontend = load_frontend(config.text.frontend)
+    frontend = configured_frontend(config.text)
     settings = config.train.acoustic
-    depends_on: tuple[Any, ...] = (config.audio, config.text, frontend.version, config.acoustic)
+    depends_on: tuple[Any, ...] = (config.audio, frontend.info, config.acoustic)
     if settings.guided == "alignments":
         if alignments is None:
             raise UsageError(
@@ -61,7 +62,7 @@ def train(options: RunOptions, alignments: Path | None = None) -> None:
     if run.init is not None and run.init.meta.get("text", {}).get("symbols") != list(
         frontend.symbols
     ):
-        raise CheckpointError(f"{run.init.folder} has other symbols than {frontend.name}")
+        raise CheckpointError(f"{run.init.folder} has other symbols than {frontend.info.frontend}")
     if run.is_done:
         logger.info("tacotron2: done, %d steps", run.step)
         run.finish()
@@ -106,11 +107,8 @@ class AcousticTrainer:
         run.restore({"optimizer": self.optimizer})
         self.meta = {
             "audio": to_dict(audio),
-            "text": {
-                "frontend": frontend.name,
-                "version": frontend.version,
-                "symbols": list(frontend.symbols),
-            },
+            "text": to_dict(frontend.info),
+            "lexicon": frontend.lexicon.canonical,
             "acoustic": to_dict(self.config.acoustic),
         }
 

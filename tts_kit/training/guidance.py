@@ -19,7 +19,6 @@ from tts_kit.forced_alignment import (
     alignment_file,
     make_guide,
     read_alignment,
-    word_tokens,
 )
 from tts_kit.text import Frontend
 
@@ -54,7 +53,7 @@ class Guidance:
             try:
                 self._guides[clip.id] = make_guide(
                     words,
-                    word_tokens(encoded, frontend.symbols),
+                    encoded.words,
                     n_tokens=len(encoded.tokens),
                     duration=clip.duration,
                 )
@@ -77,7 +76,9 @@ class Guidance:
         ]
         return torch.from_numpy(np.stack(rows))
 
-    def target(self, clip_id: str, n_steps: int) -> tuple[FloatArray, FloatArray] | None:
+    def target(
+        self, clip_id: str, n_steps: int
+    ) -> tuple[FloatArray, np.typing.NDArray[np.bool_]] | None:
         """Position (S,) and whether a word is spoken (S,) of one clip, None without alignment."""
         guide = self._guides.get(clip_id)
         times = self._times(n_steps)
