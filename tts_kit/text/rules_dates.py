@@ -22,7 +22,7 @@ _MONTH_DAY = re.compile(
 )
 _MONTH_ALONE = re.compile(rf"({_MONTH_NAMES})\.", re.IGNORECASE)
 _YEAR_BEHIND = re.compile(rf"(,?) ?(\d{{4}}){_END}(?! ?[%°])")
-_DIGIT_NEXT = re.compile(r" ?\d")
+_DIGIT_NEXT = re.compile(r" ?\d|[,;)]")
 _RANGE_BEHIND = re.compile(r"-(\d\d?)\b(?!-)")
 _CLOCK = re.compile(r"(\d\d?):([0-5]\d)(?::([0-5]\d)(?:\.\d++)?)?(?![:\d])")
 _HALF = re.compile(r" ?([ap])(?:\. ?m\b|m\b)(\.?)", re.IGNORECASE)

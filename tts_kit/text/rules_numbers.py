@@ -173,7 +173,7 @@ def _feet(scan: Scanner, start: int) -> int | None:
         if match[2]:
             words += f" {numbers.cardinal(match[2])}"
             words += " inch" if match[2] == "1" else " inches"
-        return scan.after_dot(scan.say(words, start, match.end()))
+        return scan.after_dot(_behind(scan, scan.say(words, start, match.end()), ""))
     if match := _INCHES.match(text, start):
         words = "inch" if match[1] == "1" or text[match.end()] == "-" else "inches"
         return scan.say(f"{_amount(scan, match[1])} {words}", start, match.end())

@@ -21,7 +21,7 @@ from tts_kit.text.scanner import Scanner
 _WORD = re.compile(r"[A-Za-z]++(?:['-](?=[A-Za-z])[A-Za-z]++)*+")
 _LETTERS = re.compile(r"[A-Za-z]++(?:'[A-Za-z]++)*+")
 _INITIALS = re.compile(r"(?:[A-Za-z]\.){2,}+(?:[A-Za-z](?![A-Za-z'-]))?")
-_SPACED_INITIAL = re.compile(r"([A-Z])\.(?= ?[A-Z]|-)")
+_SPACED_INITIAL = re.compile(r"([A-Z])\.(?= ?[A-Z]| ([a-z])|-)")
 _PLURAL_CAPITALS = re.compile(r"([A-Z]{2,8})('?s)\Z")
 _POSSESSIVE = re.compile(r"'s(?![A-Za-z0-9'])")
 _NUMBER_NEXT = re.compile(r"\.? ?[#]?[\dIVXLC]")
@@ -111,6 +111,8 @@ def _initials(scan: Scanner, start: int) -> int | None:
     match = _SPACED_INITIAL.match(text, start)
     if match is None or (match[1] == "I" and not _INITIAL_NEXT.match(text, start + 1)):
         return None
+    if match[1] == "A" and match[2]:
+        return None  # "Plan A. then"
     scan.spell(match[1], start, match.end(1))
     return scan.after_dot(match.end(1))
 
