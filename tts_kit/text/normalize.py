@@ -25,7 +25,7 @@ from tts_kit.text.spoken import Dropped, Spoken
 __all__ = ["ABBREVIATIONS", "TITLES", "Normalized", "fold", "normalize", "speak"]
 
 _SPACES = re.compile(r" ++")
-_AFTER_OPENING = frozenset(" (\"'<")
+_AFTER_OPENING = frozenset(" (\"'<\\")
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ def address(scan: Scanner, start: int) -> int | None:
 
 def tag(scan: Scanner, start: int) -> int | None:
     """#ThrowbackThursday and @jane_doe; "#5" is number five."""
+    if start and scan.text[start - 1].isalnum():
+        return None
     if _NUMBER_SIGN.match(scan.text, start):
         return scan.say("number", start, start + 1)
     match = _TAG.match(scan.text, start)
