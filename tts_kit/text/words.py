@@ -7,7 +7,6 @@ import re
 
 from tts_kit.text import affixes
 from tts_kit.text.dictionary import load_dictionary
-from tts_kit.text.letter_to_sound import load_letter_to_sound
 from tts_kit.text.lexicon import Lexicon
 from tts_kit.text.phonemes import Pronunciation
 
@@ -72,6 +71,9 @@ class Words:
         letters = part.replace("'", "")
         if not re.search("[aeiouy]", letters):
             return spell(letters)
+        # Imported here: it needs numpy, and most texts hold no word that is not known.
+        from tts_kit.text.letter_to_sound import load_letter_to_sound
+
         return load_letter_to_sound().pronounce(letters) or spell(letters)
 
 
