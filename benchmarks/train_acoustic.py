@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -93,7 +92,7 @@ def training_step(kind: str, chosen: argparse.Namespace) -> Callable[[], None]:
 
 
 def batch(chosen: argparse.Namespace, config: Tacotron2Config) -> tuple[torch.Tensor, ...]:
-    """Tokens, their lengths, mel, its lengths; clips of about one length, as training makes them."""
+    """Tokens, their lengths, mel, its lengths; of about one length, as training sorts them."""
     frames = chosen.frames - chosen.frames % config.reduction
     mel_lengths = torch.linspace(0.9 * frames, frames, chosen.batch).long()
     token_lengths = (mel_lengths * TOKENS_A_FRAME).long().clamp_min(2)
@@ -110,7 +109,7 @@ def measure(step: Callable[[], None], device: str) -> Spent:
 
 
 def peak_memory(kind: str, chosen: argparse.Namespace) -> float:
-    """MiB that a second step adds at most to a process with model, optimizer and batch."""
+    """MiB that model, optimizer and a training step add to a process at most."""
     arguments = [sys.executable, __file__, "--memory-of", kind]
     for name in ("preset", "batch", "frames", "reduction", "threads", "device"):
         if (value := getattr(chosen, name)) is not None:
@@ -119,14 +118,19 @@ def peak_memory(kind: str, chosen: argparse.Namespace) -> float:
 
 
 def print_own_peak(kind: str, chosen: argparse.Namespace) -> None:
-    step = training_step(kind, chosen)
+    before = resident()
+    training_step(kind, chosen)()
     if chosen.device == "cuda":
-        step()
         print(torch.cuda.max_memory_allocated() / 2**20)
-        return
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10)
+    else:
+        print(resident(peak=True) - before)
+
+
+def resident(*, peak: bool = False) -> float:
+    """MiB of this process now, or at most so far; ``ru_maxrss`` would count its parent's."""
+    name = "VmHWM:" if peak else "VmRSS:"
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith(name))
 
 
 def operations(chosen: argparse.Namespace) -> float:
@@ -156,12 +160,17 @@ def operations(chosen: argparse.Namespace) -> float:
     return 3.0 * forward
 
 
-def peak_rate(dtype: torch.dtype, device: str) -> float:
-    """Operations a second of a large matrix product here and now."""
-    size = 1024 if device == "cpu" else 8192
-    left = torch.randn(size, size, device=device).to(dtype)
-    best = min(measure(lambda: left @ left, device).wall for _ in range(8))
-    return 2.0 * size**3 / best
+def peak_rate(dtype: torch.dtype, chosen: argparse.Namespace) -> float:
+    """Operations a second of a large matrix product here and now; on a CPU a CPU second, so that
+    others' load does not count."""
+    size = 1024 if chosen.device == "cpu" else 8192
+    left = torch.randn(size, size, device=chosen.device).to(dtype)
+    spent = [measure(lambda: left @ left, chosen.device) for _ in range(8)]
+    return 2.0 * size**3 / min(clock(s, chosen) for s in spent)
+
+
+def clock(spent: Spent, chosen: argparse.Namespace) -> float:
+    return spent.cpu if chosen.device == "cpu" else spent.wall
 
 
 def ratio(rounds: list[dict[str, Spent]], slow: str, fast: str, clock: str) -> str:
@@ -178,12 +187,13 @@ def has_amx() -> bool:
 def report(chosen: argparse.Namespace, rounds: list[dict[str, Spent]]) -> None:
     frames = chosen.batch * chosen.frames
     rates = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    peaks = {name: peak_rate(rates[name], chosen.device) for name in {k[-4:] for k in chosen.kinds}}
+    peaks = {name: peak_rate(rates[name], chosen) for name in {k[-4:] for k in chosen.kinds}}
     print("kind          wall s    CPU s   mel frames/s   peak memory MiB   of the peak rate")
     for kind in chosen.kinds:
         wall = statistics.median(r[kind].wall for r in rounds)
         cpu = statistics.median(r[kind].cpu for r in rounds)
-        share = operations(chosen) / peaks[kind[-4:]] / wall
+        seconds = statistics.median(clock(r[kind], chosen) for r in rounds)
+        share = operations(chosen) / peaks[kind[-4:]] / seconds
         print(
             f"{kind:12} {wall:7.2f}  {cpu:7.2f}  {frames / wall:13.0f}"
             f"  {peak_memory(kind, chosen):16.0f}  {share:16.0%}"
@@ -191,8 +201,8 @@ def report(chosen: argparse.Namespace, rounds: list[dict[str, Spent]]) -> None:
     for name, peak in sorted(peaks.items()):
         print(
             f"{name}: {operations(chosen) / 1e9:.0f} G operations a step; a large matrix product "
-            f"runs at {peak / 1e9:.0f} G/s, so no step is shorter than "
-            f"{operations(chosen) / peak:.2f} s"
+            f"runs at {peak / 1e9:.0f} G/s{' and CPU' if chosen.device == 'cpu' else ''}, so no "
+            f"step takes less than {operations(chosen) / peak:.2f} s of it"
         )
     for slow in chosen.kinds:
         for fast in chosen.kinds:

@@ -133,7 +133,7 @@ class LocationStepsBackward:
             torch.bmm(weights, d_context.transpose(0, 1)),
             self.d_processed * self.slope,
             d_query * self.slope.unsqueeze(1),
-            (self.d_kernel * self.slope).t().unflatten(1, (2, -1)),
+            (self.d_kernel * self.slope).t().view(len(d_query), 2, -1),
             self.d_v * self.scale,
         )
 
