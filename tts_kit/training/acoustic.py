@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tts_kit.alignment import alignment_health, alignment_hits, is_right
 from tts_kit.cli import run_command
+from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
 from tts_kit.data import (
     AcousticBatch,
@@ -78,11 +79,14 @@ class AcousticTrainer:
         self, run: TrainingRun, frontend: Frontend, alignments: Path | None = None
     ) -> None:
         self.run, self.config, self.settings = run, run.config, run.train
+        cache = run.options.data / CACHE
         audio = self.config.audio
         clips = load_split(run.options.data, "train", audio)
-        self.dataset = AcousticDataset(ClipAudio(clips, audio, cache=self.settings.cache), frontend)
+        self.dataset = AcousticDataset(
+            ClipAudio(clips, audio, cache=cache if self.settings.cache else None), frontend
+        )
         dev = load_split(run.options.data, "dev", audio)[: self.settings.validation_clips]
-        self.dev = AcousticDataset(ClipAudio(dev, audio, cache=True), frontend)
+        self.dev = AcousticDataset(ClipAudio(dev, audio, cache=cache), frontend)
         self.guidance = Guidance(
             alignments,
             [*clips, *dev],

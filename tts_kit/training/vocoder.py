@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from tts_kit.audio import write_wav
 from tts_kit.cli import run_command
+from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
 from tts_kit.corpus import Clip
 from tts_kit.data import (
@@ -66,17 +67,18 @@ class VocoderTrainer:
 
     def __init__(self, run: TrainingRun, mels: Path | None) -> None:
         self.run, self.config, self.settings = run, run.config, run.train
+        cache = run.options.data / CACHE
         self.audio, self.mels = self.config.audio, mels
         frames = self.settings.segment_length // self.audio.hop_length
         clips = self._long_enough(load_split(run.options.data, "train", self.audio), frames)
         self.dataset = VocoderDataset(
-            ClipAudio(clips, self.audio, cache=self.settings.cache),
+            ClipAudio(clips, self.audio, cache=cache if self.settings.cache else None),
             frames,
             self.settings.seed,
             mels,
         )
         dev = load_split(run.options.data, "dev", self.audio)[: self.settings.validation_clips]
-        self.dev = ClipAudio(dev, self.audio, cache=True)
+        self.dev = ClipAudio(dev, self.audio, cache=cache)
         torch.manual_seed(self.settings.seed)
         generator = Generator(self.audio.n_mels, self.config.vocoder)
         discriminators = Discriminators(self.config.vocoder)
