@@ -12,6 +12,7 @@ import click
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.parametrize import cached
 
 from tts_kit.audio import write_wav
 from tts_kit.cli import run_command
@@ -141,14 +142,12 @@ class VocoderTrainer:
         ]
         ids = [clip for batch in window for clip in batch.ids]
         self.generator.train()
+        # One forward serves both updates; an accumulated window would have to keep all its graphs.
+        shared = self.generator(window[0].mel) if adversarial and len(window) == 1 else None
         fakes = []
         for batch in window if adversarial else ():
             with accelerator.accumulate(self.discriminators):
-                # The generator's gradients belong to its own update, so none are kept here.
-                with torch.no_grad():
-                    fake = accelerator.unwrap_model(self.generator)(batch.mel)
-                real, judged = self._judge(self.discriminators, batch.wav, fake)
-                loss = discriminator_loss(real, judged)
+                loss = self._discriminator_loss(batch, shared)
                 accelerator.backward(loss)
                 fakes.append(loss.detach())
                 if accelerator.sync_gradients:
@@ -156,7 +155,7 @@ class VocoderTrainer:
         values: dict[str, Tensor] = {}
         for batch in window:
             with accelerator.accumulate(self.generator):
-                loss, values = self._generator_loss(batch, adversarial)
+                loss, values = self._generator_loss(batch, shared, adversarial)
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
                     self.run.update(self.generator_adam, self.generator, ids)
@@ -164,11 +163,24 @@ class VocoderTrainer:
             values["discriminator"] = torch.stack(fakes).mean()
         return values
 
+    def _discriminator_loss(self, batch: VocoderBatch, fake: Tensor | None) -> Tensor:
+        """HiFi-GAN equation 1; of ``fake``, or of a wave generated here, only the values count."""
+        if fake is None:
+            with torch.no_grad():
+                fake = self.run.accelerator.unwrap_model(self.generator)(batch.mel)
+        # Recordings and generated waves in one call, as distributed training needs.
+        both: list[Judgement] = self.discriminators(torch.cat((batch.wav, fake.detach())))
+        n = len(batch.wav)
+        real = [Judgement(j.score[:n], [f[:n] for f in j.features]) for j in both]
+        judged = [Judgement(j.score[n:], [f[n:] for f in j.features]) for j in both]
+        return discriminator_loss(real, judged)
+
     def _generator_loss(
-        self, batch: VocoderBatch, adversarial: bool
+        self, batch: VocoderBatch, fake: Tensor | None, adversarial: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """HiFi-GAN equations 5 and 6; before ``adversarial_start`` the mel loss alone."""
-        fake = self.generator(batch.mel)
+        if fake is None:
+            fake = self.generator(batch.mel)
         # Against the mel of the recording, also where the input is a predicted one.
         mel_loss = F.l1_loss(self.log_mel(fake), self.log_mel(batch.wav))
         loss = self.settings.mel_weight * mel_loss
@@ -178,25 +190,16 @@ class VocoderTrainer:
             # gradients of their own and outside their wrapper: its hooks expect every gradient.
             judge = self.run.accelerator.unwrap_model(self.discriminators)
             judge.requires_grad_(False)
-            real, judged = self._judge(judge, batch.wav, fake)
+            with cached():  # both see the same weights: spectral norm moves at every evaluation
+                with torch.no_grad():
+                    real = judge(batch.wav)
+                judged = judge(fake)
+            judge.requires_grad_(True)
             adversary = adversarial_loss(judged)
             features = feature_matching_loss(real, judged)
-            judge.requires_grad_(True)
             loss = loss + adversary + self.settings.feature_weight * features
             values |= {"adversarial": adversary.detach(), "features": features.detach()}
         return loss, {"loss": loss.detach(), **values}
-
-    @staticmethod
-    def _judge(
-        discriminators: Any, real: Tensor, fake: Tensor
-    ) -> tuple[list[Judgement], list[Judgement]]:
-        """Judges recordings and generated waves in one call, as distributed training needs."""
-        both: list[Judgement] = discriminators(torch.cat((real, fake)))
-        n = len(real)
-        return (
-            [Judgement(j.score[:n], [f[:n] for f in j.features]) for j in both],
-            [Judgement(j.score[n:], [f[n:] for f in j.features]) for j in both],
-        )
 
     @torch.no_grad()
     def _validate(self) -> None:
