@@ -233,6 +233,7 @@ class TrainConfig:
     mel_weight: float = 45.0  # vocoder: mel loss
     feature_weight: float = 2.0  # vocoder: feature matching
     adversarial_start: int = 0  # vocoder: first step with discriminators, mel loss alone before
+    ema: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0: none
     log_every: int = 50
     validate_every: int = 0  # steps; 0: once an epoch
     validation_clips: int = 32  # clips of the dev split a validation uses
@@ -244,6 +245,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(self.accumulation >= 1, "train.*.accumulation must be at least 1")
         _require(self.batch_size >= 1 and self.steps >= 1, "train.*: steps, batch_size must be > 0")
+        _require(0.0 <= self.ema < 1.0, "train.*.ema must lie in [0, 1)")
         _require(self.segment_length >= 1024, "train.*.segment_length must be at least 1024")
         for name in ("keep_checkpoints", "log_every", "validation_clips"):
             _require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")

@@ -113,13 +113,14 @@ class TrainingRun:
         source = self.resumed or self.init
         if source is not None:
             for name, network in networks.items():
-                try:
-                    network.load_state_dict(source.weights(name))
-                except RuntimeError as error:
+                # A resumed run goes on from its own weights, another one from their average.
+                weights = source.weights(name) if self.resumed else source.trained(name)
+                if misfit := _misfit(network, weights):
                     raise CheckpointError(
-                        f"{source.folder} holds a {name} of another size: use the configuration "
-                        "it was trained with"
-                    ) from error
+                        f"{source.folder} holds a {name} of another size ({misfit}): use the "
+                        "configuration it was trained with"
+                    )
+                network.load_state_dict(weights)
         if not self.is_main:
             return
         self._open_logs()
@@ -227,7 +228,7 @@ class TrainingRun:
 
     def save(
         self,
-        networks: dict[str, nn.Module],
+        networks: dict[str, Any],
         optimizers: dict[str, torch.optim.Optimizer],
         meta: dict[str, Any],
     ) -> None:
@@ -337,6 +338,23 @@ def check_audio(checkpoint: Checkpoint, audio: dict[str, Any]) -> None:
             f"{checkpoint.folder} was trained with audio.{key} = {found.get(key)}, the "
             f"configuration has {audio[key]}: use the same configuration, or train anew"
         )
+
+
+def _misfit(network: nn.Module, weights: dict[str, Tensor]) -> str:
+    """How ``weights`` differ from what the configuration's network has; empty where they fit."""
+    wanted = network.state_dict()
+    differing = {
+        "has no": sorted(wanted.keys() - weights.keys()),
+        "has a superfluous": sorted(weights.keys() - wanted.keys()),
+        "has another shape of": sorted(
+            key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
+        ),
+    }
+    return ", ".join(
+        f"{what} {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+        for what, keys in differing.items()
+        if keys
+    )
 
 
 def git_revision() -> str | None:

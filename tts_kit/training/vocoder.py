@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from tts_kit.losses import adversarial_loss, discriminator_loss, feature_matchin
 from tts_kit.mel import LogMel
 from tts_kit.models.discriminators import Discriminators, Judgement
 from tts_kit.models.hifigan import Generator, vocode
+from tts_kit.training.ema import Ema
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_mels
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
@@ -101,6 +103,11 @@ class VocoderTrainer:
             "generator": self.generator_adam,
             "discriminators": self.discriminator_adam,
         }
+        self.ema: Ema | None = None
+        if self.settings.ema:
+            self.ema = Ema(run.accelerator.unwrap_model(self.generator), self.settings.ema)
+            if run.resumed is not None:
+                self.ema.load_state_dict(run.resumed.weights("generator_ema"))
         run.restore(self.optimizers)
         self.log_mel = LogMel(self.audio).to(run.accelerator.device)
         self.meta = {"audio": to_dict(self.audio), "vocoder": to_dict(self.config.vocoder)}
@@ -118,9 +125,12 @@ class VocoderTrainer:
                 run.log("train", {name: float(value) for name, value in values.items()})
             validated = run.is_due(settings.validate_every, epoch)
             if validated:
-                self._validate()
+                with contextlib.nullcontext() if self.ema is None else self.ema.applied():
+                    self._validate()
             if validated or run.is_due(settings.checkpoint_every, epoch):
                 networks = {"generator": self.generator, "discriminators": self.discriminators}
+                if self.ema is not None:
+                    networks["generator_ema"] = self.ema
                 run.save(networks, self.optimizers, self.meta)
         run.finish()
 
@@ -158,7 +168,9 @@ class VocoderTrainer:
                 loss, values = self._generator_loss(batch, shared, adversarial)
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
-                    self.run.update(self.generator_adam, self.generator, ids)
+                    norm = self.run.update(self.generator_adam, self.generator, ids)
+                    if self.ema is not None and norm is not None:
+                        self.ema.update()
         if fakes:
             values["discriminator"] = torch.stack(fakes).mean()
         return values
