@@ -34,6 +34,7 @@ from tts_kit.corpus import manifest_hash
 from tts_kit.data import BatchStream, load_split
 from tts_kit.errors import CheckpointError, DependencyError, OutputError, TrainingError, UsageError
 from tts_kit.stage import Stage
+from tts_kit.training.ema import Ema
 from tts_kit.training.plots import plot_losses
 
 logger = logging.getLogger(__name__)
@@ -228,7 +229,7 @@ class TrainingRun:
 
     def save(
         self,
-        networks: dict[str, Any],
+        networks: dict[str, nn.Module | Ema],
         optimizers: dict[str, torch.optim.Optimizer],
         meta: dict[str, Any],
     ) -> None:
@@ -240,16 +241,19 @@ class TrainingRun:
             save_checkpoint(
                 self.options.out,
                 self.step + 1,
-                networks={
-                    n: self.accelerator.unwrap_model(network).state_dict()
-                    for n, network in networks.items()
-                },
+                networks={name: self._state(network) for name, network in networks.items()},
                 training=training,
                 meta={"stage": self.name, "tts_kit": __version__, **meta},
                 keep=self.train.keep_checkpoints,
             )
             plot_losses(self.options.out / METRICS, self.options.out / "losses.png")
         self.accelerator.wait_for_everyone()
+
+    def _state(self, network: nn.Module | Ema) -> dict[str, Tensor]:
+        if isinstance(network, Ema):
+            return network.state_dict()
+        state: dict[str, Tensor] = self.accelerator.unwrap_model(network).state_dict()
+        return state
 
     def restore(self, optimizers: dict[str, torch.optim.Optimizer]) -> None:
         """Puts the optimizers back where the resumed checkpoint left them."""

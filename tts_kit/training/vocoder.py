@@ -11,9 +11,8 @@ from typing import Any
 
 import click
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrize import cached
 
 from tts_kit.audio import write_wav
 from tts_kit.cli import run_command
@@ -29,10 +28,10 @@ from tts_kit.data import (
 )
 from tts_kit.dump_mels import dump_identity
 from tts_kit.errors import CheckpointError, CorpusError
-from tts_kit.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from tts_kit.mel import LogMel
-from tts_kit.models.discriminators import Discriminators, Judgement
+from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator, vocode
+from tts_kit.training.adversarial import discriminators_side, generators_side
 from tts_kit.training.ema import Ema
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_mels
@@ -128,7 +127,10 @@ class VocoderTrainer:
                 with contextlib.nullcontext() if self.ema is None else self.ema.applied():
                     self._validate()
             if validated or run.is_due(settings.checkpoint_every, epoch):
-                networks = {"generator": self.generator, "discriminators": self.discriminators}
+                networks: dict[str, nn.Module | Ema] = {
+                    "generator": self.generator,
+                    "discriminators": self.discriminators,
+                }
                 if self.ema is not None:
                     networks["generator_ema"] = self.ema
                 run.save(networks, self.optimizers, self.meta)
@@ -176,16 +178,11 @@ class VocoderTrainer:
         return values
 
     def _discriminator_loss(self, batch: VocoderBatch, fake: Tensor | None) -> Tensor:
-        """HiFi-GAN equation 1; of ``fake``, or of a wave generated here, only the values count."""
+        """Of ``fake``, or of a wave that is generated here."""
         if fake is None:
             with torch.no_grad():
                 fake = self.run.accelerator.unwrap_model(self.generator)(batch.mel)
-        # Recordings and generated waves in one call, as distributed training needs.
-        both: list[Judgement] = self.discriminators(torch.cat((batch.wav, fake.detach())))
-        n = len(batch.wav)
-        real = [Judgement(j.score[:n], [f[:n] for f in j.features]) for j in both]
-        judged = [Judgement(j.score[n:], [f[n:] for f in j.features]) for j in both]
-        return discriminator_loss(real, judged)
+        return discriminators_side(self.discriminators, batch.wav, fake)
 
     def _generator_loss(
         self, batch: VocoderBatch, fake: Tensor | None, adversarial: bool
@@ -198,17 +195,8 @@ class VocoderTrainer:
         loss = self.settings.mel_weight * mel_loss
         values = {"mel": mel_loss.detach()}
         if adversarial:
-            # Only the generator learns from this, so the discriminators are called without
-            # gradients of their own and outside their wrapper: its hooks expect every gradient.
             judge = self.run.accelerator.unwrap_model(self.discriminators)
-            judge.requires_grad_(False)
-            with cached():  # both see the same weights: spectral norm moves at every evaluation
-                with torch.no_grad():
-                    real = judge(batch.wav)
-                judged = judge(fake)
-            judge.requires_grad_(True)
-            adversary = adversarial_loss(judged)
-            features = feature_matching_loss(real, judged)
+            adversary, features = generators_side(judge, batch.wav, fake)
             loss = loss + adversary + self.settings.feature_weight * features
             values |= {"adversarial": adversary.detach(), "features": features.detach()}
         return loss, {"loss": loss.detach(), **values}
