@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from tts_kit.mel import LogMel
 from tts_kit.models.discriminators import Discriminators, Judgement
 from tts_kit.models.hifigan import Generator, vocode
 from tts_kit.training.options import training_options
-from tts_kit.training.plots import plot_mels
+from tts_kit.training.plots import plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class VocoderTrainer:
         for step in run.steps():
             values = self._train_step(batches)
             if (step + 1) % settings.log_every == 0 and values:
-                run.log("train", {name: float(value) for name, value in values.items()})
+                run.log("train", values)
             validated = run.is_due(settings.validate_every, epoch)
             if validated:
                 self._validate()
@@ -132,7 +133,7 @@ class VocoderTrainer:
             logger.warning("left out, shorter than a segment: %s", " ".join(short))
         return [clip for clip in clips if clip.id not in set(short)]
 
-    def _train_step(self, batches: Iterator[VocoderBatch]) -> dict[str, Tensor]:
+    def _train_step(self, batches: Iterator[VocoderBatch]) -> dict[str, float]:
         """One update of the discriminators and one of the generator."""
         accelerator, settings = self.run.accelerator, self.settings
         adversarial = self.run.step >= settings.adversarial_start
@@ -140,29 +141,43 @@ class VocoderTrainer:
             to_device(next(batches), accelerator.device) for _ in range(settings.accumulation)
         ]
         ids = [clip for batch in window for clip in batch.ids]
+        shares = self._shares(window)
         self.generator.train()
-        fakes = []
-        for batch in window if adversarial else ():
+        sums: defaultdict[str, Tensor] = defaultdict(lambda: shares[0].new_zeros(()))
+        norms: list[float | None] = []
+        for batch, share in zip(window, shares, strict=True) if adversarial else ():
             with accelerator.accumulate(self.discriminators):
                 # The generator's gradients belong to its own update, so none are kept here.
                 with torch.no_grad():
                     fake = accelerator.unwrap_model(self.generator)(batch.mel)
                 real, judged = self._judge(self.discriminators, batch.wav, fake)
-                loss = discriminator_loss(real, judged)
-                accelerator.backward(loss)
-                fakes.append(loss.detach())
+                loss = discriminator_loss(real, judged) * share
+                self.run.backward(loss)
+                sums["discriminator"] += loss.detach()
                 if accelerator.sync_gradients:
-                    self.run.update(self.discriminator_adam, self.discriminators, ids)
-        values: dict[str, Tensor] = {}
-        for batch in window:
+                    norms.append(self.run.update(self.discriminator_adam, self.discriminators, ids))
+        for batch, share in zip(window, shares, strict=True):
             with accelerator.accumulate(self.generator):
                 loss, values = self._generator_loss(batch, adversarial)
-                accelerator.backward(loss)
+                self.run.backward(loss * share)
+                for name, value in values.items():
+                    sums[name] += value * share
                 if accelerator.sync_gradients:
-                    self.run.update(self.generator_adam, self.generator, ids)
-        if fakes:
-            values["discriminator"] = torch.stack(fakes).mean()
-        return values
+                    norms.append(self.run.update(self.generator_adam, self.generator, ids))
+        if None in norms or (self.run.step + 1) % settings.log_every != 0:
+            return {}
+        stacked = accelerator.reduce(torch.stack(list(sums.values())), "sum").tolist()
+        return dict(zip(sums, stacked, strict=True))
+
+    def _shares(self, window: list[VocoderBatch]) -> list[Tensor]:
+        """The share of each batch in an update's clips, over all processes: a rank whose last
+        batch is smaller must not count for more. Segments are of one length."""
+        sizes = torch.tensor(
+            [float(len(b.ids)) for b in window], device=self.run.accelerator.device
+        )
+        total = self.run.accelerator.reduce(sizes.sum(), "sum")
+        self.run.logbook.count(total * self.dataset.frames)
+        return list(sizes / total)
 
     def _generator_loss(
         self, batch: VocoderBatch, adversarial: bool
@@ -217,12 +232,12 @@ class VocoderTrainer:
                     write_wav(
                         folder / f"{clip.id}.wav", wav[0].cpu().numpy(), self.audio.sample_rate
                     )
-                    panels = {"recording": self.dev.mel(i), "copy": copied}
-                    plot_mels(folder / f"{clip.id}.png", {k: m.numpy() for k, m in panels.items()})
+                    true = self.dev.mel(i).numpy()
+                    plot_triptych(folder / f"{clip.id}.png", true, copied.numpy())
             loss = sum(losses) / len(losses)
             self.run.log("dev", {"mel": loss})
             self.run.mark_best(loss)
-            self.run.log_images(folder)
+            self.run.log_media(folder)
         self.run.accelerator.wait_for_everyone()
 
 
