@@ -24,7 +24,6 @@ sys.path.insert(0, str(TOOLS))  # the tools are scripts, not a package
 import align_letters  # noqa: E402
 import train_letter_to_sound as tool  # noqa: E402
 
-
 Words = dict[str, tuple[Pronunciation, ...]]
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tts_kit.text.fold import fold
 from tts_kit.text.normalize import normalize
+from tts_kit.text.spoken import Dropped
 
 GOLDEN = Path(__file__).parent / "data" / "normalize.tsv"
 _ESCAPE = re.compile(r"\\u([0-9a-f]{4})")

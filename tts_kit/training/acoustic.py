@@ -34,7 +34,7 @@ from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
 from tts_kit.text import Frontend
 from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
-from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels
+from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels, plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
 
 logger = logging.getLogger(__name__)
@@ -141,6 +141,7 @@ class AcousticTrainer:
             to_device(next(batches), accelerator.device) for _ in range(self.settings.accumulation)
         ]
         frames, steps = self._count(window)
+        run.logbook.count(frames)
         total: dict[str, Tensor] = {}
         self.model.train()
         buffers = [buffer.clone() for buffer in self.model.buffers()]
@@ -148,10 +149,7 @@ class AcousticTrainer:
             with accelerator.accumulate(self.model):
                 _, parts = self._losses(self.model, batch)
                 loss, values = self._weigh(parts, frames, steps)
-                # accelerate divides by the accumulation, DDP by the processes: undo both, for
-                # the sums were divided by the totals already.
-                scale = accelerator.num_processes * self.settings.accumulation
-                accelerator.backward(loss * scale)
+                run.backward(loss)
                 if accelerator.sync_gradients:
                     ids = [clip for b in window for clip in b.ids]
                     norm = run.update(self.optimizer, self.model, ids)
@@ -226,7 +224,7 @@ class AcousticTrainer:
                     self._pictures() / "alignments.png",
                 )
             self.run.mark_best(values["mel_refined"])
-            self.run.log_images(self._pictures())
+            self.run.log_media(self._pictures())
         self.run.accelerator.wait_for_everyone()
 
     def _pictures(self) -> Path:
@@ -248,12 +246,10 @@ class AcousticTrainer:
             hits, spoken = hits + found[0], spoken + found[1]
             if start == 0:
                 frames = int(batch.mel_lengths[0])
-                mels = {"recording": batch.mel, "before postnet": output.mel}
-                mels["teacher-forced"] = output.refined
-                plot_mels(
-                    self._pictures() / "teacher-forced-mel.png",
-                    {name: mel[0, :, :frames].float().cpu().numpy() for name, mel in mels.items()},
+                true, predicted = (
+                    mel[0, :, :frames].float().cpu().numpy() for mel in (batch.mel, output.refined)
                 )
+                plot_triptych(self._pictures() / "teacher-forced-mel.png", true, predicted)
         return {
             "mel_coarse": sums["coarse"] / sums["frames"],
             "mel_refined": sums["refined"] / sums["frames"],
