@@ -18,10 +18,12 @@ from trainings import without_pictures
 
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.checkpoint_files import read_best
-from tts_kit.config import load_config, to_dict
+from tts_kit.config import Config, load_config, to_dict
 from tts_kit.data import load_split
 from tts_kit.dump_mels import dump_mels
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError, UsageError
+from tts_kit.forced_alignment import Word, alignment_file, spoken_words, write_alignment
+from tts_kit.text import load_frontend
 from tts_kit.training import acoustic, vocoder
 from tts_kit.training.metrics import read_records
 from tts_kit.training.run import RunOptions
@@ -211,3 +213,39 @@ def test_refuses_what_cannot_work(tmp_path: Path, short_data: Path) -> None:
     with pytest.raises(CheckpointError, match="generator.safetensors"):
         options = RunOptions(conf, short_data, tmp_path / "v", init_from=run)
         vocoder.train(options)
+
+
+def test_forced_alignments_guide_and_are_measured_against(
+    tmp_path: Path, practice_data: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, left_out = tmp_path / "alignments", None
+    folder.mkdir()
+    frontend = load_frontend(tiny_config.text.frontend)
+    for split in ("train", "dev"):
+        for clip in load_split(practice_data, split, tiny_config.audio):
+            names = spoken_words(frontend.encode(clip.normalized).normalized)
+            if split == "train" and left_out is None:
+                left_out = clip.id
+                continue
+            words = [Word(name, 0.01, 0.01) for name in names[:-1]]
+            words.append(Word(names[-1], 0.01, clip.duration))
+            write_alignment(alignment_file(folder, clip.id), words, clip.duration)
+    train = {"steps": 12, "validate_every": 12, "batch_size": 8, "guided_weight": 30.0}
+    train |= {"guided_tokens": 6.0, "learning_rate": 1e-2, "alignment_warning_step": 12}
+    given = {**train, "guided": "alignments"}
+    conf = write_conf(tmp_path / "c.yaml", tiny_config, acoustic=given)
+    with pytest.raises(UsageError, match="tts-kit align"):
+        acoustic.train(RunOptions(conf, practice_data, tmp_path / "run"))
+    with caplog.at_level(logging.INFO):
+        acoustic.train(RunOptions(conf, practice_data, tmp_path / "run"), folder)
+    assert f"without: {left_out} (no file)" in caplog.text
+    assert "step 12: attention does not follow the text" in caplog.text
+    AcceleratorState._reset_state(True)
+    write_conf(conf, tiny_config, acoustic={**train, "steps": 1, "alignment_warning_step": 12})
+    acoustic.train(RunOptions(conf, practice_data, tmp_path / "diagonal"), folder)
+    guided = metrics(tmp_path / "run", "train", "guided")
+    assert guided[-1] < 0.7 * guided[0]
+    # The same weights and batch at the first step: the targets are others.
+    assert abs(guided[0] - metrics(tmp_path / "diagonal", "train", "guided")[0]) > 0.01
+    for name in ("run", "diagonal"):  # validation measures with either guidance
+        assert 0 <= metrics(tmp_path / name, "dev", "alignment_accuracy")[0] <= 1

@@ -28,7 +28,7 @@ from tts_kit.data import (
 from tts_kit.errors import CheckpointError, OutputError
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.stage import RECORD, Stage
-from tts_kit.text import Frontend, load_frontend
+from tts_kit.text import Frontend, TextInfo, open_frontend
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def load_acoustic(checkpoint: Checkpoint) -> tuple[Tacotron2, Frontend]:
     """The trained Tacotron2 of a checkpoint, in evaluation mode, and its front end."""
     meta = checkpoint.meta
     try:
-        frontend = load_frontend(meta["text"]["frontend"], meta["text"]["symbols"])
+        frontend = open_frontend(from_dict(TextInfo(), meta["text"]), meta["lexicon"])
         config = from_dict(Tacotron2Config(), meta["acoustic"])
         audio = from_dict(AudioConfig(), meta["audio"])
     except KeyError as error:
@@ -70,7 +70,7 @@ def dump_mels(config: Config, data: Path, acoustic: Path, out: Path, *, force: b
     written = 0
     with tqdm(total=sum(map(len, splits.values())), desc="dump", unit="clip") as bar:
         for clips in splits.values():
-            dataset = AcousticDataset(ClipAudio(clips, config.audio, cache=False), frontend)
+            dataset = AcousticDataset(ClipAudio(clips, config.audio, cache=None), frontend)
             for i in range(len(clips)):
                 written += _dump(model, dataset, i, collate, out)
                 bar.update()

@@ -16,6 +16,9 @@ from torch.nn import functional as F
 
 from tts_kit.config import Tacotron2Config
 from tts_kit.models.attention import AttentionState, LocationAttention
+from tts_kit.models.attention_loop import AttentionLoop
+from tts_kit.models.dropout import dropout, dropout_mask
+from tts_kit.models.dynamic_attention import DynamicAttention, attend
 
 
 class Tacotron2Output(NamedTuple):
@@ -67,7 +70,7 @@ class Encoder(nn.Module):
         for convolution in self.convolutions:
             if valid is not None:
                 x = x * valid  # so that a padded batch sees what a single sentence sees
-            x = F.dropout(F.relu(convolution(x)), self.dropout, self.training)
+            x = dropout(F.relu(convolution(x)), self.dropout, self.training)
         x = x.transpose(1, 2)  # (B, L, E)
         if lengths is None:
             memory: Tensor = self.lstm(x)[0]
@@ -97,8 +100,27 @@ class Prenet(nn.Module):
         x = frames
         for i, layer in enumerate(self.layers):
             x = F.relu(layer(x))
-            x = F.dropout(x, self.dropout, training=True) if masks is None else x * masks[i]
+            x = dropout(x, self.dropout) if masks is None else x * masks[i]
         return x
+
+
+def make_attention(config: Tacotron2Config) -> LocationAttention | DynamicAttention:
+    """The attention of the configured kind."""
+    if config.attention == "dynamic":
+        return DynamicAttention(
+            config.attention_rnn_dim,
+            config.attention_dim,
+            filters=config.dynamic_filters,
+            kernel=config.dynamic_kernel,
+            prior=config.dynamic_prior,
+        )
+    return LocationAttention(
+        config.attention_rnn_dim,
+        config.encoder_dim,
+        config.attention_dim,
+        filters=config.location_filters,
+        kernel=config.location_kernel,
+    )
 
 
 class Decoder(nn.Module):
@@ -111,13 +133,7 @@ class Decoder(nn.Module):
         context, hidden = config.encoder_dim, config.decoder_rnn_dim
         self.prenet = Prenet(n_mels, config.prenet_dim, config.prenet_layers, config.prenet_dropout)
         self.attention_rnn = nn.LSTMCell(config.prenet_dim + context, config.attention_rnn_dim)
-        self.attention = LocationAttention(
-            config.attention_rnn_dim,
-            context,
-            config.attention_dim,
-            filters=config.location_filters,
-            kernel=config.location_kernel,
-        )
+        self.attention = make_attention(config)
         self.decoder_rnn = nn.LSTM(config.attention_rnn_dim + context, hidden)
         self.projection = nn.Linear(hidden + context, n_mels * config.reduction)
         self.gate = nn.Linear(hidden + context, 1)
@@ -129,9 +145,10 @@ class Decoder(nn.Module):
         the same shape, gate logits (B, S) and alignment (B, S, L)."""
         frames = mel[:, :, self.reduction - 1 :: self.reduction].permute(2, 0, 1)  # (S, B, M)
         frames = torch.cat((torch.zeros_like(frames[:1]), frames[:-1]))
-        hidden, context, alignment = self._attend(self.prenet(frames), memory, token_lengths)
-        rnn, _ = self.decoder_rnn(torch.cat((hidden, context), dim=-1))  # (S, B, D)
-        rnn = F.dropout(rnn, self.rnn_dropout, self.training)
+        states, alignment = self._attend(self.prenet(frames), memory, token_lengths)
+        rnn, _ = self.decoder_rnn(states)  # (S, B, D)
+        rnn = dropout(rnn, self.rnn_dropout, self.training)
+        context = states[..., self.attention_rnn.hidden_size :]
         features = torch.cat((rnn, context), dim=-1)
         predicted = self.projection(features)  # (S, B, r * M)
         steps, batch, _ = predicted.shape
@@ -141,35 +158,40 @@ class Decoder(nn.Module):
 
     def _attend(
         self, prenet: Tensor, memory: Tensor, token_lengths: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The recurrent part: ``prenet`` (S, B, P) to hidden (S, B, A), context (S, B, E) and
+    ) -> tuple[Tensor, Tensor]:
+        """The recurrent part: ``prenet`` (S, B, P) to hidden state and context (S, B, A + E) and
         alignment (B, S, L)."""
-        steps, batch, width = prenet.shape
-        cell = self.attention_rnn
-        gates_in = F.linear(prenet, cell.weight_ih[:, :width], cell.bias_ih + cell.bias_hh)
-        dtype = gates_in.dtype  # bfloat16 under autocast: cast once, not at every step
-        recurrent = torch.cat((cell.weight_ih[:, width:], cell.weight_hh), dim=1).to(dtype)
-        kernel = self.attention.location_kernel().to(dtype)
-        padding = ~length_mask(token_lengths, memory.shape[1])
-        memory = memory.to(dtype)
-        processed = self.attention.memory(memory)
-        state = self.attention.initial_state(memory)
-        state = state._replace(weights=state.weights.float(), cumulative=state.cumulative.float())
-        hidden = memory.new_zeros(batch, cell.hidden_size)
-        cell_state = hidden.float()
-        masks = F.dropout(
-            hidden.new_ones(steps, *hidden.shape), self.rnn_dropout, self.training
-        ).unbind()
-        hiddens, contexts, weights = [], [], []
-        for gates, mask in zip(gates_in.unbind(), masks, strict=True):
-            gates = gates + F.linear(torch.cat((state.context, hidden), dim=1), recurrent)
-            hidden, cell_state = lstm_update(gates, cell_state)
-            hidden = hidden.to(dtype) * mask
-            state = self.attention(hidden, memory, processed, state, kernel=kernel, padding=padding)
-            hiddens.append(hidden)
-            contexts.append(state.context)
-            weights.append(state.weights)
-        return torch.stack(hiddens), torch.stack(contexts), torch.stack(weights, dim=1)
+        cell, attention = self.attention_rnn, self.attention
+        if isinstance(attention, DynamicAttention):
+            padding = ~length_mask(token_lengths, memory.shape[1])
+            masks = self._rnn_masks(prenet)
+            states, alignment = attend(attention, cell, prenet, memory, padding, masks)
+            return states, alignment.transpose(0, 1)
+        width = prenet.shape[2]
+        dtype = prenet.dtype  # bfloat16 under autocast: everything is cast once, before the loop
+        # Columns as in a state of the loop: the hidden state, then the context.
+        recurrent = torch.cat((cell.weight_hh, cell.weight_ih[:, width:]), dim=1)
+        states, alignment = AttentionLoop.apply(  # type: ignore[no-untyped-call]
+            prenet,
+            cell.weight_ih[:, :width].to(dtype),
+            recurrent.to(dtype),
+            (cell.bias_ih + cell.bias_hh).to(dtype),
+            self._rnn_masks(prenet),
+            ~length_mask(token_lengths, memory.shape[1]),
+            memory.to(dtype),
+            attention.memory(memory).to(dtype),
+            attention.query.weight.to(dtype),
+            attention.location_kernel().to(dtype),
+            attention.v.weight.squeeze(0).to(dtype),
+        )
+        return states, alignment.transpose(0, 1)
+
+    def _rnn_masks(self, like: Tensor) -> Tensor | None:
+        """Scaled dropout masks (S, B, A) for the attention LSTM's hidden states."""
+        if not self.training or self.rnn_dropout == 0.0:
+            return None
+        shape = (*like.shape[:2], self.attention_rnn.hidden_size)
+        return dropout_mask(like, shape, self.rnn_dropout)
 
     def initial_state(self, memory: Tensor) -> DecoderState:
         """All zeros for ``memory`` (B, L, E)."""
@@ -229,7 +251,7 @@ class Postnet(nn.Module):
             x = convolution(x if valid is None else x * valid)
             if i + 1 < len(self.convolutions):
                 x = torch.tanh(x)
-            x = F.dropout(x, self.dropout, self.training)
+            x = dropout(x, self.dropout, self.training)
         return mel + x
 
 
@@ -257,10 +279,3 @@ class Tacotron2(nn.Module):
 def length_mask(lengths: Tensor, size: int) -> Tensor:
     """(B,) to (B, size), True on the first ``lengths`` positions."""
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
-
-
-def lstm_update(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """New hidden and cell state (B, H) from the gates (B, 4 H) in torch's order i, f, g, o."""
-    i, f, g, o = gates.float().chunk(4, dim=1)
-    cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(cell), cell

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tts_kit.alignment import alignment_health
+from tts_kit.alignment import alignment_health, alignment_hits, is_right
 from tts_kit.cli import run_command
+from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
 from tts_kit.data import (
     AcousticBatch,
@@ -22,13 +23,16 @@ from tts_kit.data import (
     ClipAudio,
     Position,
     collate_acoustic,
+    configured_frontend,
     load_split,
 )
-from tts_kit.errors import CheckpointError
+from tts_kit.errors import CheckpointError, UsageError
+from tts_kit.forced_alignment import alignments_hash
 from tts_kit.inference import free_run
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
-from tts_kit.text import Frontend, load_frontend
+from tts_kit.text import Frontend
+from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels, plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
@@ -38,35 +42,58 @@ logger = logging.getLogger(__name__)
 SPOKEN = 3  # validation sentences that are also decoded free-running
 
 
-def train(options: RunOptions) -> None:
-    """Trains until ``train.acoustic.steps``, from the last checkpoint if there is one."""
+def train(options: RunOptions, alignments: Path | None = None) -> None:
+    """Trains until ``train.acoustic.steps``, from the last checkpoint if there is one.
+
+    ``alignments`` is a folder of forced alignments: what validation measures against, and with
+    ``train.acoustic.guided: alignments`` what attention is guided to.
+    """
     config = load_config(options.conf)
-    frontend = load_frontend(config.text.frontend)
+    frontend = configured_frontend(config.text)
     settings = config.train.acoustic
-    depends_on = (config.audio, config.text, frontend.version, config.acoustic)
+    depends_on: tuple[Any, ...] = (config.audio, frontend.info, config.acoustic)
+    if settings.guided == "alignments":
+        if alignments is None:
+            raise UsageError(
+                "train.acoustic.guided is alignments: make them with `tts-kit align` and name the "
+                "folder with --alignments"
+            )
+        depends_on += (alignments_hash(alignments),)
     run = TrainingRun("tacotron2", options, config, settings, depends_on=depends_on)
     if run.init is not None and run.init.meta.get("text", {}).get("symbols") != list(
         frontend.symbols
     ):
-        raise CheckpointError(f"{run.init.folder} has other symbols than {frontend.name}")
+        raise CheckpointError(f"{run.init.folder} has other symbols than {frontend.info.frontend}")
     if run.is_done:
         logger.info("tacotron2: done, %d steps", run.step)
         run.finish()
         return
-    trainer = AcousticTrainer(run, frontend)
+    trainer = AcousticTrainer(run, frontend, alignments)
     trainer.fit()
 
 
 class AcousticTrainer:
     """The training loop and its validation."""
 
-    def __init__(self, run: TrainingRun, frontend: Frontend) -> None:
+    def __init__(
+        self, run: TrainingRun, frontend: Frontend, alignments: Path | None = None
+    ) -> None:
         self.run, self.config, self.settings = run, run.config, run.train
+        cache = run.options.data / CACHE
         audio = self.config.audio
         clips = load_split(run.options.data, "train", audio)
-        self.dataset = AcousticDataset(ClipAudio(clips, audio, cache=self.settings.cache), frontend)
+        self.dataset = AcousticDataset(
+            ClipAudio(clips, audio, cache=cache if self.settings.cache else None), frontend
+        )
         dev = load_split(run.options.data, "dev", audio)[: self.settings.validation_clips]
-        self.dev = AcousticDataset(ClipAudio(dev, audio, cache=True), frontend)
+        self.dev = AcousticDataset(ClipAudio(dev, audio, cache=cache), frontend)
+        self.guidance = Guidance(
+            alignments,
+            [*clips, *dev],
+            frontend,
+            audio=audio,
+            reduction=self.config.acoustic.reduction,
+        )
         self.collate = functools.partial(
             collate_acoustic, reduction=self.config.acoustic.reduction, silence=audio.silence
         )
@@ -84,11 +111,8 @@ class AcousticTrainer:
         run.restore({"optimizer": self.optimizer})
         self.meta = {
             "audio": to_dict(audio),
-            "text": {
-                "frontend": frontend.name,
-                "version": frontend.version,
-                "symbols": list(frontend.symbols),
-            },
+            "text": to_dict(frontend.info),
+            "lexicon": frontend.lexicon.canonical,
             "acoustic": to_dict(self.config.acoustic),
         }
 
@@ -151,6 +175,9 @@ class AcousticTrainer:
 
     def _losses(self, model: Any, batch: AcousticBatch) -> tuple[Tacotron2Output, Tacotron2Losses]:
         output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+        positions = None
+        if self.settings.guided == "alignments":
+            positions = self.guidance.positions(batch.ids, output.gate.shape[1])
         return output, tacotron2_losses(
             output,
             batch.mel,
@@ -159,6 +186,8 @@ class AcousticTrainer:
             reduction=self.config.acoustic.reduction,
             gate_weight=self.settings.gate_weight,
             guided_sigma=self.settings.guided_sigma,
+            guided_tokens=self.settings.guided_tokens,
+            positions=None if positions is None else positions.to(batch.mel.device),
         )
 
     def _weigh(
@@ -187,6 +216,13 @@ class AcousticTrainer:
                 values = self._teacher_forced(model)
                 values |= self._free_running(model)
             self.run.log("dev", values)
+            if self.run.step + 1 >= self.settings.alignment_warning_step and not is_right(values):
+                logger.warning(
+                    "step %d: attention does not follow the text yet: look at %s; guided: "
+                    "alignments helps, and so do texts that say exactly what is spoken",
+                    self.run.step + 1,
+                    self._pictures() / "alignments.png",
+                )
             self.run.mark_best(values["mel_refined"])
             self.run.log_media(self._pictures())
         self.run.accelerator.wait_for_everyone()
@@ -198,6 +234,7 @@ class AcousticTrainer:
     def _teacher_forced(self, model: Tacotron2) -> dict[str, float]:
         n_clips, size = len(self.dev.audio.clips), self.settings.batch_size
         sums: dict[str, float] = {}
+        hits = spoken = 0
         device = self.run.accelerator.device
         for start in range(0, n_clips, size):
             indices = range(start, min(start + size, n_clips))
@@ -205,6 +242,8 @@ class AcousticTrainer:
             output, parts = self._losses(model, batch)
             for name, value in parts._asdict().items():
                 sums[name] = sums.get(name, 0.0) + float(value)
+            found = self._hits(batch, output)
+            hits, spoken = hits + found[0], spoken + found[1]
             if start == 0:
                 frames = int(batch.mel_lengths[0])
                 true, predicted = (
@@ -216,7 +255,21 @@ class AcousticTrainer:
             "mel_refined": sums["refined"] / sums["frames"],
             "gate": sums["gate"] / sums["steps"],
             "guided": sums["guided"] / sums["steps"],
+            **({"alignment_accuracy": hits / spoken} if spoken else {}),
         }
+
+    def _hits(self, batch: AcousticBatch, output: Tacotron2Output) -> tuple[int, int]:
+        """Steps of a batch whose attention is right, of how many that can be judged."""
+        reduction = self.config.acoustic.reduction
+        hits = spoken = 0
+        for i, (clip, frames) in enumerate(zip(batch.ids, batch.mel_lengths.tolist(), strict=True)):
+            steps = -(-frames // reduction)
+            target = self.guidance.target(clip, steps)
+            if target is not None:
+                alignment = output.alignment[i, :steps].float().cpu().numpy()
+                found = alignment_hits(alignment, *target)
+                hits, spoken = hits + found[0], spoken + found[1]
+        return hits, spoken
 
     @torch.no_grad()
     def _free_running(self, model: Tacotron2) -> dict[str, float]:
@@ -241,6 +294,7 @@ class AcousticTrainer:
             "coverage": float(np.mean([h.coverage for h in healths])),
             "backward_jumps": float(np.mean([h.backward_jumps for h in healths])),
             "focus": float(np.mean([h.focus for h in healths])),
+            "diagonality": float(np.mean([h.diagonality for h in healths])),
             "stopped": float(np.mean(stopped)),
         }
 
@@ -253,8 +307,9 @@ class AcousticTrainer:
 
 @click.command(help=__doc__)
 @training_options
-def main(**options: Any) -> None:
-    run_command(train, RunOptions(**options))
+@click.option("--alignments", type=click.Path(path_type=Path), help="Folder of forced alignments.")
+def main(alignments: Path | None, **options: Any) -> None:
+    run_command(train, RunOptions(**options), alignments)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tts_kit.data import BatchStream, load_split
 from tts_kit.errors import CheckpointError, TrainingError, UsageError
 from tts_kit.stage import Stage
 from tts_kit.training.accelerator import make_accelerator
+from tts_kit.training.ema import Ema
 from tts_kit.training.lock import RunLock
 from tts_kit.training.logbook import Logbook
 from tts_kit.training.provenance import describe_process
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 # Settings that do not change the curve: a run goes on when only these changed.
 _FREE = ("steps", "log_every", "validate_every", "validation_clips", "checkpoint_every")
-_FREE_TOO = ("keep_checkpoints", "cache", "workers")
+_FREE_TOO = ("keep_checkpoints", "cache", "workers", "alignment_warning_step")
 _MAX_BAD_STEPS = 10  # non-finite steps in a row before training stops
 
 
@@ -121,13 +122,14 @@ class TrainingRun:
         source = self.resumed or self.init
         if source is not None:
             for name, network in networks.items():
-                try:
-                    network.load_state_dict(source.weights(name))
-                except RuntimeError as error:
+                # A resumed run goes on from its own weights, another one from their average.
+                weights = source.weights(name) if self.resumed else source.trained(name)
+                if misfit := _misfit(network, weights):
                     raise CheckpointError(
-                        f"{source.folder} holds a {name} of another size: use the configuration "
-                        "it was trained with"
-                    ) from error
+                        f"{source.folder} holds a {name} of another size ({misfit}): use the "
+                        "configuration it was trained with"
+                    )
+                network.load_state_dict(weights)
         self._open_logbook()
         if not self.is_main:
             return
@@ -221,7 +223,7 @@ class TrainingRun:
 
     def save(
         self,
-        networks: dict[str, nn.Module],
+        networks: dict[str, nn.Module | Ema],
         optimizers: dict[str, torch.optim.Optimizer],
         meta: dict[str, Any],
     ) -> None:
@@ -233,16 +235,19 @@ class TrainingRun:
             save_checkpoint(
                 self.options.out,
                 self.step + 1,
-                networks={
-                    n: self.accelerator.unwrap_model(network).state_dict()
-                    for n, network in networks.items()
-                },
+                networks={name: self._state(network) for name, network in networks.items()},
                 training=training,
                 meta={"stage": self.name, "tts_kit": __version__, **meta},
                 keep=self.train.keep_checkpoints,
             )
             self.logbook.say(f"saved step {self.step + 1}")
         self.accelerator.wait_for_everyone()
+
+    def _state(self, network: nn.Module | Ema) -> dict[str, Tensor]:
+        if isinstance(network, Ema):
+            return network.state_dict()
+        state: dict[str, Tensor] = self.accelerator.unwrap_model(network).state_dict()
+        return state
 
     def restore(self, optimizers: dict[str, torch.optim.Optimizer]) -> None:
         """Puts the optimizers back where the resumed checkpoint left them."""
@@ -297,3 +302,20 @@ def check_audio(checkpoint: Checkpoint, audio: dict[str, Any]) -> None:
             f"{checkpoint.folder} was trained with audio.{key} = {found.get(key)}, the "
             f"configuration has {audio[key]}: use the same configuration, or train anew"
         )
+
+
+def _misfit(network: nn.Module, weights: dict[str, Tensor]) -> str:
+    """How ``weights`` differ from what the configuration's network has; empty where they fit."""
+    wanted = network.state_dict()
+    differing = {
+        "has no": sorted(wanted.keys() - weights.keys()),
+        "has a superfluous": sorted(weights.keys() - wanted.keys()),
+        "has another shape of": sorted(
+            key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
+        ),
+    }
+    return ", ".join(
+        f"{what} {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+        for what, keys in differing.items()
+        if keys
+    )
