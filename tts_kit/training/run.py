@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -22,8 +20,9 @@ from tts_kit.checkpoint_files import mark_best
 from tts_kit.config import Config, TrainConfig, fingerprint, to_dict
 from tts_kit.corpus import manifest_hash
 from tts_kit.data import BatchStream, load_split
-from tts_kit.errors import CheckpointError, DependencyError, TrainingError, UsageError
+from tts_kit.errors import CheckpointError, TrainingError, UsageError
 from tts_kit.stage import Stage
+from tts_kit.training.accelerator import make_accelerator
 from tts_kit.training.ema import Ema
 from tts_kit.training.lock import RunLock
 from tts_kit.training.logbook import Logbook
@@ -63,7 +62,12 @@ class TrainingRun:
         depends_on: tuple[Any, ...],
     ) -> None:
         self.name, self.options, self.config, self.train = name, options, config, train
-        self.accelerator = make_accelerator(options, train.accumulation)
+        self.accelerator = make_accelerator(
+            options.out,
+            accumulation=train.accumulation,
+            mixed_precision=options.mixed_precision,
+            wandb=options.wandb is not None,
+        )
         self.is_main = self.accelerator.is_main_process
         self.init = self._initial_checkpoint()
         load_split(options.data, "train", config.audio)  # refuses other audio before any change
@@ -281,34 +285,6 @@ class TrainingRun:
             **describe_process(),
         }
         self.logbook.open(self.step, about, self.options.wandb or "logs")
-
-
-def make_accelerator(options: RunOptions, accumulation: int) -> Accelerator:
-    """The Accelerator of a training stage, after the checks that accelerate leaves out."""
-    if options.mixed_precision == "fp16" and not torch.cuda.is_available():
-        raise UsageError("fp16 needs a CUDA device; on CPU use --mixed_precision bf16 or no")
-    trackers = ["tensorboard"]
-    if options.wandb is not None:
-        try:
-            import wandb  # type: ignore[import-not-found]  # noqa: F401
-        except ImportError as error:
-            raise DependencyError("--wandb needs wandb: pip install wandb") from error
-        trackers.append("wandb")
-    accelerator = Accelerator(
-        # Without this, several processes on CPU silently train apart from each other.
-        cpu=not torch.cuda.is_available(),
-        mixed_precision=options.mixed_precision,
-        gradient_accumulation_steps=accumulation,
-        log_with=trackers,
-        project_dir=str(options.out),
-    )
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if accelerator.num_processes != started:
-        raise TrainingError(
-            f"{started} processes were started, accelerate joined {accelerator.num_processes}: "
-            "start them with torchrun, as run.sh --nproc does"
-        )
-    return accelerator
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

@@ -151,8 +151,9 @@ def _alignment(dev: list[Record]) -> AlignmentState | None:
     names = ("coverage", "backward_jumps", "stopped")
     for record in reversed(dev):
         if all(name in record.values for name in names):
-            values = [float(record.values[name]) for name in names]
-            return AlignmentState(record.step, *values, alignment_verdict(*values))
+            coverage, jumps, stopped = (float(record.values[name]) for name in names)
+            verdict = alignment_verdict(coverage, jumps, stopped)
+            return AlignmentState(record.step, coverage, jumps, stopped, verdict)
     return None
 
 
