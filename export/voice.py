@@ -136,7 +136,7 @@ def load_generator(checkpoint: Checkpoint) -> Generator:
     config = from_dict(HifiganConfig(), meta["vocoder"])
     audio = from_dict(AudioConfig(), meta["audio"])
     generator = Generator(audio.n_mels, config)
-    generator.load_state_dict(checkpoint.weights("generator"))
+    generator.load_state_dict(checkpoint.trained("generator"))
     generator.fold_weight_norm()
     return generator.eval()
 

@@ -66,6 +66,12 @@ class Checkpoint:
         except SafetensorError as error:
             raise CheckpointError(f"{self.folder} holds no weights of {network}") from error
 
+    def trained(self, network: str) -> dict[str, Tensor]:
+        """What to use of a network: the moving average of its weights where training kept one."""
+        average = f"{network}_ema"
+        kept = f"{average}.safetensors" in self.manifest["files"]
+        return self.weights(average if kept else network)
+
     def training(self) -> dict[str, Any]:
         """State of optimizers, to go on training."""
         data = io.BytesIO(self._read(TRAINING))

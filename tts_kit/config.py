@@ -147,6 +147,13 @@ class HifiganConfig:
     msd_scales: int = 3
     msd_channels: tuple[int, ...] = (128, 128, 256, 512, 1024, 1024, 1024)
     msd_groups: tuple[int, ...] = (1, 4, 16, 16, 16, 16, 1)
+    # Spectrogram discriminators (UnivNet, Jang et al. 2021), one for each (n_fft, hop, window) in
+    # samples; the paper's are (1024, 120, 600), (2048, 240, 1200), (512, 50, 240). Empty: none.
+    mrd_resolutions: tuple[tuple[int, int, int], ...] = ()
+    mrd_channels: int = 32
+    # Inverse STFT as the last layer (iSTFTNet, Kaneko et al. 2022); in samples, 0: none.
+    istft_n_fft: int = 0
+    istft_hop: int = 0
 
     def __post_init__(self) -> None:
         _require(self.resblock in (1, 2), "vocoder.resblock must be 1 or 2")
@@ -170,6 +177,19 @@ class HifiganConfig:
             "vocoder.msd_channels and msd_groups must have 7 entries",
         )
         _require(len(self.mpd_channels) == 5, "vocoder.mpd_channels must have 5 entries")
+        _require(
+            all(
+                0 < hop <= window <= n_fft and (n_fft - hop) % 2 == 0
+                for n_fft, hop, window in self.mrd_resolutions
+            ),
+            "vocoder.mrd_resolutions needs 0 < hop <= window <= n_fft, n_fft - hop even",
+        )
+        _require(self.mrd_channels >= 1, "vocoder.mrd_channels must be at least 1")
+        n_fft, hop = self.istft_n_fft, self.istft_hop
+        _require(
+            n_fft == hop == 0 or (0 < 2 * hop <= n_fft and n_fft % hop == 0 and hop % 2 == 0),
+            "vocoder.istft_hop must be even and istft_n_fft 2, 3, ... times as long, or both 0",
+        )
 
     @property
     def _upsamplings(self) -> list[tuple[int, int]]:
@@ -178,7 +198,7 @@ class HifiganConfig:
     @property
     def hop_length(self) -> int:
         """Samples a mel frame; must equal ``AudioConfig.hop_length``."""
-        return math.prod(self.upsample_rates)
+        return math.prod(self.upsample_rates) * (self.istft_hop or 1)
 
     @property
     def context(self) -> int:
@@ -192,7 +212,12 @@ class HifiganConfig:
                 self.resblock_kernels, self.resblock_dilations, strict=True
             )
         )
-        first, last = -3, self.hop_length - 1 + 3  # conv_post has kernel 7
+        first, last = 0, self.hop_length - 1
+        if self.istft_hop:  # the window's first sample is 0
+            padding = (self.istft_n_fft - self.istft_hop) // 2
+            first = -((self.istft_n_fft - 1 - padding - first) // self.istft_hop)
+            last = (last + padding - 1) // self.istft_hop
+        first, last = first - 3, last + 3  # conv_post has kernel 7
         for rate, kernel in reversed(self._upsamplings):
             padding = (kernel - rate) // 2
             first = -((reach - first + kernel - 1 - padding) // rate)
@@ -225,11 +250,13 @@ class TrainConfig:
     guided_sigma: float = 0.3  # width of the diagonal, a share of the sentence
     guided_tokens: float = 2.5  # width around a given alignment, in tokens (standard deviation)
     guided_steps: int = 20_000  # guidance decays linearly to zero here
+    freeze: tuple[str, ...] = ()  # acoustic: parts that stay, such as encoder, decoder.attention
     alignment_warning_step: int = 5000  # from here on a validation without alignment warns
     segment_length: int = 8192  # samples a clip and update (vocoder)
     mel_weight: float = 45.0  # vocoder: mel loss
     feature_weight: float = 2.0  # vocoder: feature matching
     adversarial_start: int = 0  # vocoder: first step with discriminators, mel loss alone before
+    ema: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0: none
     log_every: int = 50
     validate_every: int = 0  # steps; 0: once an epoch
     validation_clips: int = 32  # clips of the dev split a validation uses
@@ -249,6 +276,7 @@ class TrainConfig:
             self.guided_sigma > 0 and self.guided_tokens > 0,
             "train.*.guided_sigma and guided_tokens must be positive",
         )
+        _require(0.0 <= self.ema < 1.0, "train.*.ema must lie in [0, 1)")
         _require(self.segment_length >= 1024, "train.*.segment_length must be at least 1024")
         for name in ("keep_checkpoints", "log_every", "validation_clips"):
             _require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")
@@ -342,8 +370,14 @@ class Config:
     def __post_init__(self) -> None:
         _require(
             self.vocoder.hop_length == self.audio.hop_length,
-            f"vocoder.upsample_rates multiply to {self.vocoder.hop_length}, "
+            f"vocoder.upsample_rates (times istft_hop) multiply to {self.vocoder.hop_length}, "
             f"but audio.hop_length is {self.audio.hop_length}; make them equal",
+        )
+        reflected = max((n - hop for n, hop, _ in self.vocoder.mrd_resolutions), default=0) // 2
+        shortest = min(self.train.vocoder.segment_length, self.train.finetune.segment_length)
+        _require(
+            reflected < shortest // self.audio.hop_length * self.audio.hop_length,
+            "vocoder.mrd_resolutions has an n_fft too long for train.*.segment_length",
         )
 
 
@@ -369,17 +403,25 @@ _V3 = HifiganConfig(
     resblock_kernels=(3, 5, 7),
     resblock_dilations=((1, 2), (2, 6), (3, 12)),
 )
+_EDGE = dataclasses.replace(
+    _V3,
+    channels=192,
+    mpd_channels=(16, 32, 64, 128, 128),
+    msd_scales=2,
+    msd_channels=(16, 32, 64, 128, 128, 128, 128),
+    msd_groups=(1, 4, 8, 8, 8, 8, 1),
+)
 VOCODER_PRESETS: dict[str, HifiganConfig] = {
     "v1": HifiganConfig(),
     "v2": _V2,
     "v3": _V3,
-    "edge": dataclasses.replace(
-        _V3,
-        channels=192,
-        mpd_channels=(16, 32, 64, 128, 128),
-        msd_scales=2,
-        msd_channels=(16, 32, 64, 128, 128, 128, 128),
-        msd_groups=(1, 4, 8, 8, 8, 8, 1),
+    "edge": _EDGE,
+    "edge-istft": dataclasses.replace(
+        _EDGE,
+        upsample_rates=(8, 8),
+        upsample_kernels=(16, 16),
+        istft_n_fft=16,
+        istft_hop=4,
     ),
 }
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,9 @@ from tts_kit.corpus import manifest_hash
 from tts_kit.data import BatchStream, load_split
 from tts_kit.errors import CheckpointError, DependencyError, OutputError, TrainingError, UsageError
 from tts_kit.stage import Stage
+from tts_kit.training.ema import Ema
 from tts_kit.training.plots import plot_losses
+from tts_kit.voice import METADATA_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +97,11 @@ class TrainingRun:
     def _initial_checkpoint(self) -> Checkpoint | None:
         if self.options.init_from is None:
             return None
+        if (self.options.init_from / METADATA_FILE).is_file():
+            raise UsageError(
+                f"{self.options.init_from} is a voice, whose weights are folded for speaking and "
+                "cannot be trained: give --init-from the checkpoint that it was exported from"
+            )
         checkpoint, out = open_checkpoint(self.options.init_from), self.options.out.resolve()
         if out in checkpoint.folder.resolve().parents:
             raise UsageError(
@@ -108,18 +115,25 @@ class TrainingRun:
         """Whether nothing is left to train."""
         return self.step >= self.train.steps
 
-    def start(self, networks: dict[str, nn.Module]) -> None:
-        """Loads the weights to go on from, and opens logs and trackers."""
+    def start(
+        self, networks: dict[str, nn.Module], initial: Mapping[str, dict[str, Tensor]] | None = None
+    ) -> None:
+        """Loads the weights to go on from, and opens logs and trackers. A run that is not resumed
+        starts from ``initial`` weights where given, else from those of ``--init-from``."""
         source = self.resumed or self.init
         if source is not None:
             for name, network in networks.items():
-                try:
-                    network.load_state_dict(source.weights(name))
-                except RuntimeError as error:
+                # A resumed run goes on from its own weights, another one from their average.
+                if self.resumed is None and initial is not None:
+                    weights = initial[name]
+                else:
+                    weights = source.weights(name) if self.resumed else source.trained(name)
+                if misfit := _misfit(network, weights):
                     raise CheckpointError(
-                        f"{source.folder} holds a {name} of another size: use the configuration "
-                        "it was trained with"
-                    ) from error
+                        f"{source.folder} holds a {name} of another size ({misfit}): use the "
+                        "configuration it was trained with"
+                    )
+                network.load_state_dict(weights)
         if not self.is_main:
             return
         self._open_logs()
@@ -227,7 +241,7 @@ class TrainingRun:
 
     def save(
         self,
-        networks: dict[str, nn.Module],
+        networks: dict[str, nn.Module | Ema],
         optimizers: dict[str, torch.optim.Optimizer],
         meta: dict[str, Any],
     ) -> None:
@@ -239,16 +253,19 @@ class TrainingRun:
             save_checkpoint(
                 self.options.out,
                 self.step + 1,
-                networks={
-                    n: self.accelerator.unwrap_model(network).state_dict()
-                    for n, network in networks.items()
-                },
+                networks={name: self._state(network) for name, network in networks.items()},
                 training=training,
                 meta={"stage": self.name, "tts_kit": __version__, **meta},
                 keep=self.train.keep_checkpoints,
             )
             plot_losses(self.options.out / METRICS, self.options.out / "losses.png")
         self.accelerator.wait_for_everyone()
+
+    def _state(self, network: nn.Module | Ema) -> dict[str, Tensor]:
+        if isinstance(network, Ema):
+            return network.state_dict()
+        state: dict[str, Tensor] = self.accelerator.unwrap_model(network).state_dict()
+        return state
 
     def restore(self, optimizers: dict[str, torch.optim.Optimizer]) -> None:
         """Puts the optimizers back where the resumed checkpoint left them."""
@@ -337,6 +354,23 @@ def check_audio(checkpoint: Checkpoint, audio: dict[str, Any]) -> None:
             f"{checkpoint.folder} was trained with audio.{key} = {found.get(key)}, the "
             f"configuration has {audio[key]}: use the same configuration, or train anew"
         )
+
+
+def _misfit(network: nn.Module, weights: dict[str, Tensor]) -> str:
+    """How ``weights`` differ from what the configuration's network has; empty where they fit."""
+    wanted = network.state_dict()
+    differing = {
+        "has no": sorted(wanted.keys() - weights.keys()),
+        "has a superfluous": sorted(weights.keys() - wanted.keys()),
+        "has another shape of": sorted(
+            key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
+        ),
+    }
+    return ", ".join(
+        f"{what} {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+        for what, keys in differing.items()
+        if keys
+    )
 
 
 def git_revision() -> str | None:

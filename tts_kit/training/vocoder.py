@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tts_kit.audio import write_wav
@@ -27,10 +28,11 @@ from tts_kit.data import (
 )
 from tts_kit.dump_mels import dump_identity
 from tts_kit.errors import CheckpointError, CorpusError
-from tts_kit.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from tts_kit.mel import LogMel
-from tts_kit.models.discriminators import Discriminators, Judgement
+from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator, vocode
+from tts_kit.training.adversarial import discriminators_side, generators_side
+from tts_kit.training.ema import Ema
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_mels
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
@@ -100,6 +102,11 @@ class VocoderTrainer:
             "generator": self.generator_adam,
             "discriminators": self.discriminator_adam,
         }
+        self.ema: Ema | None = None
+        if self.settings.ema:
+            self.ema = Ema(run.accelerator.unwrap_model(self.generator), self.settings.ema)
+            if run.resumed is not None:
+                self.ema.load_state_dict(run.resumed.weights("generator_ema"))
         run.restore(self.optimizers)
         self.log_mel = LogMel(self.audio).to(run.accelerator.device)
         self.meta = {"audio": to_dict(self.audio), "vocoder": to_dict(self.config.vocoder)}
@@ -117,9 +124,15 @@ class VocoderTrainer:
                 run.log("train", {name: float(value) for name, value in values.items()})
             validated = run.is_due(settings.validate_every, epoch)
             if validated:
-                self._validate()
+                with contextlib.nullcontext() if self.ema is None else self.ema.applied():
+                    self._validate()
             if validated or run.is_due(settings.checkpoint_every, epoch):
-                networks = {"generator": self.generator, "discriminators": self.discriminators}
+                networks: dict[str, nn.Module | Ema] = {
+                    "generator": self.generator,
+                    "discriminators": self.discriminators,
+                }
+                if self.ema is not None:
+                    networks["generator_ema"] = self.ema
                 run.save(networks, self.optimizers, self.meta)
         run.finish()
 
@@ -141,14 +154,12 @@ class VocoderTrainer:
         ]
         ids = [clip for batch in window for clip in batch.ids]
         self.generator.train()
+        # One forward serves both updates; an accumulated window would have to keep all its graphs.
+        shared = self.generator(window[0].mel) if adversarial and len(window) == 1 else None
         fakes = []
         for batch in window if adversarial else ():
             with accelerator.accumulate(self.discriminators):
-                # The generator's gradients belong to its own update, so none are kept here.
-                with torch.no_grad():
-                    fake = accelerator.unwrap_model(self.generator)(batch.mel)
-                real, judged = self._judge(self.discriminators, batch.wav, fake)
-                loss = discriminator_loss(real, judged)
+                loss = self._discriminator_loss(batch, shared)
                 accelerator.backward(loss)
                 fakes.append(loss.detach())
                 if accelerator.sync_gradients:
@@ -156,47 +167,39 @@ class VocoderTrainer:
         values: dict[str, Tensor] = {}
         for batch in window:
             with accelerator.accumulate(self.generator):
-                loss, values = self._generator_loss(batch, adversarial)
+                loss, values = self._generator_loss(batch, shared, adversarial)
                 accelerator.backward(loss)
                 if accelerator.sync_gradients:
-                    self.run.update(self.generator_adam, self.generator, ids)
+                    norm = self.run.update(self.generator_adam, self.generator, ids)
+                    if self.ema is not None and norm is not None:
+                        self.ema.update()
         if fakes:
             values["discriminator"] = torch.stack(fakes).mean()
         return values
 
+    def _discriminator_loss(self, batch: VocoderBatch, fake: Tensor | None) -> Tensor:
+        """Of ``fake``, or of a wave that is generated here."""
+        if fake is None:
+            with torch.no_grad():
+                fake = self.run.accelerator.unwrap_model(self.generator)(batch.mel)
+        return discriminators_side(self.discriminators, batch.wav, fake)
+
     def _generator_loss(
-        self, batch: VocoderBatch, adversarial: bool
+        self, batch: VocoderBatch, fake: Tensor | None, adversarial: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """HiFi-GAN equations 5 and 6; before ``adversarial_start`` the mel loss alone."""
-        fake = self.generator(batch.mel)
+        if fake is None:
+            fake = self.generator(batch.mel)
         # Against the mel of the recording, also where the input is a predicted one.
         mel_loss = F.l1_loss(self.log_mel(fake), self.log_mel(batch.wav))
         loss = self.settings.mel_weight * mel_loss
         values = {"mel": mel_loss.detach()}
         if adversarial:
-            # Only the generator learns from this, so the discriminators are called without
-            # gradients of their own and outside their wrapper: its hooks expect every gradient.
             judge = self.run.accelerator.unwrap_model(self.discriminators)
-            judge.requires_grad_(False)
-            real, judged = self._judge(judge, batch.wav, fake)
-            adversary = adversarial_loss(judged)
-            features = feature_matching_loss(real, judged)
-            judge.requires_grad_(True)
+            adversary, features = generators_side(judge, batch.wav, fake)
             loss = loss + adversary + self.settings.feature_weight * features
             values |= {"adversarial": adversary.detach(), "features": features.detach()}
         return loss, {"loss": loss.detach(), **values}
-
-    @staticmethod
-    def _judge(
-        discriminators: Any, real: Tensor, fake: Tensor
-    ) -> tuple[list[Judgement], list[Judgement]]:
-        """Judges recordings and generated waves in one call, as distributed training needs."""
-        both: list[Judgement] = discriminators(torch.cat((real, fake)))
-        n = len(real)
-        return (
-            [Judgement(j.score[:n], [f[:n] for f in j.features]) for j in both],
-            [Judgement(j.score[n:], [f[n:] for f in j.features]) for j in both],
-        )
 
     @torch.no_grad()
     def _validate(self) -> None:
