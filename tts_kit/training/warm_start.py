@@ -1,4 +1,4 @@
-"""Starting from another model's weights: its symbols sorted into ours, and parts kept as they are."""
+"""Starting from another model: its symbols sorted into ours, and parts kept as they are."""
 
 from __future__ import annotations
 
