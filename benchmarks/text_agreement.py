@@ -7,7 +7,7 @@ Rows count whose two text columns differ. Column 3 writes out what the reader sa
 abbreviations ("Mr.", "a.m.", "No.") and Roman numbers as they are in part of the rows, so both
 columns go through the normalizer, and then through one fold: lower case; everything but letters
 is a space (so hyphens and punctuation do not count); "and" does not count; a day of the month may
-be ordinal or cardinal ("November eighteen"), as may "of" and "the" around it.
+be ordinal or cardinal ("November eighteen"), with or without "the" and "of".
 """
 
 from __future__ import annotations

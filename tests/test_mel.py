@@ -90,7 +90,7 @@ def test_gradients_reach_the_wave() -> None:
 
 
 def test_griffin_lim_gives_back_the_mel_in_its_place(practice_data: Path) -> None:
-    clip = ClipAudio(load_split(practice_data, "dev", CONFIG), CONFIG, cache=True)
+    clip = ClipAudio(load_split(practice_data, "dev", CONFIG), CONFIG, cache=None)
     mel = clip.mel(0)[:, 20:84].unsqueeze(0)
     wav = griffin_lim(mel, CONFIG, iterations=20)
     assert wav.shape == (1, 64 * CONFIG.hop_length)

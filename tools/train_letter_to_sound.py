@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tts_kit.text.dictionary import load_dictionary
-from tts_kit.text.letter_to_sound import FILE, LETTERS, LetterToSound, pack
+from tts_kit.text.letter_to_sound import FILE, LETTERS, LetterToSound, pack, unpack
 from tts_kit.text.phonemes import Pronunciation
 
 HELD_OUT = 20  # one word in so many
@@ -112,6 +112,8 @@ def train(data: list[Example], labels: int, options: argparse.Namespace) -> Netw
     torch.manual_seed(1)
     generator = np.random.default_rng(1)
     network = Network(labels, options.width)
+    if options.start is not None:
+        restore(network, options.start.read_bytes())
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01, fused=True)
     steps = options.epochs * len(batches(data, np.random.default_rng(0)))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps, pct_start=0.15)
@@ -134,20 +136,32 @@ def train(data: list[Example], labels: int, options: argparse.Namespace) -> Netw
     return network
 
 
-def packed(network: Network, options: argparse.Namespace) -> bytes:
-    """The model file of ``network``."""
-    raw = {name: value.numpy() for name, value in network.state_dict().items()}
-    tensors = {"letters": raw["letters.weight"], "labels": raw["labels.weight"]}
+def tensor_names() -> dict[str, str]:
+    """The tensors of the model file, and what they are called in the network."""
+    names = {"letters": "letters.weight", "labels": "labels.weight"}
     gru = [("decoder", "decoder", "l0")]
     for layer in range(2):
         gru.append((f"layer{layer}.forward", "encoder", f"l{layer}"))
         gru.append((f"layer{layer}.backward", "encoder", f"l{layer}_reverse"))
     for name, module, suffix in gru:
         for kind in ("ih", "hh"):
-            tensors[f"{name}.w_{kind}"] = raw[f"{module}.weight_{kind}_{suffix}"]
-            tensors[f"{name}.b_{kind}"] = raw[f"{module}.bias_{kind}_{suffix}"]
-    tensors |= {"out.w": raw["out.weight"], "out.b": raw["out.bias"]}
+            names[f"{name}.w_{kind}"] = f"{module}.weight_{kind}_{suffix}"
+            names[f"{name}.b_{kind}"] = f"{module}.bias_{kind}_{suffix}"
+    return names | {"out.w": "out.weight", "out.b": "out.bias"}
+
+
+def packed(network: Network, options: argparse.Namespace) -> bytes:
+    """The model file of ``network``."""
+    raw = network.state_dict()
+    tensors = {name: raw[inside].numpy() for name, inside in tensor_names().items()}
     return pack({"labels": options.labels, "epochs": options.epochs}, tensors)
+
+
+def restore(network: Network, data: bytes) -> None:
+    """Gives ``network`` the weights of a model file, as rounded there."""
+    tensors = unpack(data)[2]
+    names = tensor_names().items()
+    network.load_state_dict({inside: torch.tensor(tensors[name]) for name, inside in names})
 
 
 def evaluate(model: LetterToSound, limit: int | None) -> None:
@@ -172,6 +186,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--width", type=int, default=128, help="of each GRU")
     parser.add_argument("--limit", type=int, help="use so many words only, for a trial")
+    parser.add_argument("--start", type=Path, help="a model to train on from")
     parser.add_argument("--output", type=Path, default=FILE)
     options = parser.parse_args()
     torch.set_num_threads(1)

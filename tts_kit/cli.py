@@ -363,3 +363,23 @@ def _info(voice: Path, as_json: bool) -> None:
     }
     for key, value in [*rows.items(), *(("warning", warning) for warning in found.warnings)]:
         click.echo(f"{key:14} {value}")
+
+
+@main.group()
+def train() -> None:
+    """Trainings; they are started by the recipe's run.sh."""
+
+
+@train.command()
+@click.argument("exp", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="For other programs.")
+def status(exp: Path, as_json: bool) -> None:
+    """Show how the trainings in EXP (such as exp/ljspeech) stand, while they run or after."""
+    run_command(_status, exp, as_json)
+
+
+def _status(exp: Path, as_json: bool) -> None:
+    from tts_kit.training import status
+
+    runs = status.read_status(exp)
+    click.echo(status.as_json(runs) if as_json else status.as_text(runs))

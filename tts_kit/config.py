@@ -262,7 +262,7 @@ class TrainConfig:
     validation_clips: int = 32  # clips of the dev split a validation uses
     checkpoint_every: int = 1000
     keep_checkpoints: int = 2
-    cache: bool = False  # keep clips and mels in memory: 0.4 GB for each hour of speech
+    cache: bool = False  # keep clips and mels as mapped files in the data folder: 0.4 GB an hour
     workers: int = 0  # DataLoader processes
 
     def __post_init__(self) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tts_kit.audio import FloatArray, load_clip
+from tts_kit.clip_cache import ClipCache
 from tts_kit.config import AudioConfig, TextConfig, to_dict
 from tts_kit.corpus import AUDIO, MANIFESTS, Clip, read_clip_bytes, read_manifest
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError
@@ -65,21 +65,27 @@ def configured_frontend(text: TextConfig) -> Frontend:
 
 
 class ClipAudio:
-    """The conditioned wave and the mel of each clip, kept in memory if asked."""
+    """The conditioned wave and the mel of each clip, kept as files in the folder ``cache``."""
 
-    def __init__(self, clips: Sequence[Clip], audio: AudioConfig, *, cache: bool) -> None:
-        self.clips, self.audio, self._cache = clips, audio, cache
+    def __init__(self, clips: Sequence[Clip], audio: AudioConfig, *, cache: Path | None) -> None:
+        self.clips, self.audio = clips, audio
+        self._cache = None if cache is None else ClipCache(cache, audio)
         self._log_mel = LogMel(audio)
-        size = None if cache else 0
-        self.wav = functools.lru_cache(maxsize=size)(self._wav)
-        self.mel = functools.lru_cache(maxsize=size)(self._mel)
 
-    def __reduce__(self) -> tuple[Callable[..., ClipAudio], tuple[Any, ...]]:
-        """To worker processes go the settings; each has a cache of its own."""
-        return functools.partial(ClipAudio, cache=self._cache), (self.clips, self.audio)
+    def wav(self, index: int) -> FloatArray:
+        """(F * hop_length,): cut to whole frames."""
+        return self._kept(index, "wav", self._wav)
+
+    def mel(self, index: int) -> Tensor:
+        """(n_mels, F)."""
+        return torch.from_numpy(self._kept(index, "mel", self._mel))
+
+    def _kept(self, index: int, kind: str, make: Callable[[int], FloatArray]) -> FloatArray:
+        if self._cache is None:
+            return make(index)
+        return self._cache.get(self.clips[index], kind, lambda: make(index))
 
     def _wav(self, index: int) -> FloatArray:
-        """(F * hop_length,): cut to whole frames."""
         clip = self.clips[index]
         wav = load_clip(read_clip_bytes(clip), self.audio)
         if len(wav) != clip.n_samples:
@@ -88,9 +94,8 @@ class ClipAudio:
             )
         return wav[: len(wav) // self.audio.hop_length * self.audio.hop_length]
 
-    def _mel(self, index: int) -> Tensor:
-        """(n_mels, F)."""
-        mel: Tensor = self._log_mel(torch.from_numpy(self._wav(index)).unsqueeze(0)).squeeze(0)
+    def _mel(self, index: int) -> FloatArray:
+        mel: FloatArray = self._log_mel(torch.from_numpy(self.wav(index)).unsqueeze(0))[0].numpy()
         return mel
 
 

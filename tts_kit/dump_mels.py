@@ -70,7 +70,7 @@ def dump_mels(config: Config, data: Path, acoustic: Path, out: Path, *, force: b
     written = 0
     with tqdm(total=sum(map(len, splits.values())), desc="dump", unit="clip") as bar:
         for clips in splits.values():
-            dataset = AcousticDataset(ClipAudio(clips, config.audio, cache=False), frontend)
+            dataset = AcousticDataset(ClipAudio(clips, config.audio, cache=None), frontend)
             for i in range(len(clips)):
                 written += _dump(model, dataset, i, collate, out)
                 bar.update()

@@ -30,7 +30,7 @@ BEFORE_NUMBERS = {
     **{"no": "number", "nos": "numbers", "p": "page", "pp": "pages", "pg": "page"},
     **{"vol": "volume", "vols": "volumes", "ch": "chapter", "chap": "chapter", "fig": "figure"},
     **{"figs": "figures", "sec": "section", "art": "article", "ed": "edition", "eq": "equation"},
-    **{"ca": "circa", "pt": "part", "bk": "book", "ex": "example", "vv": "verses"},
+    **{"ca": "circa", "c": "circa", "pt": "part", "bk": "book", "ex": "example", "vv": "verses"},
     **{"lot": "lot", "op": "opus", "par": "paragraph", "app": "appendix", "tab": "table"},
 }
 MONTHS = (
@@ -51,8 +51,7 @@ SAINTS = frozenset(
     "paul peter john mary louis james george andrew patrick thomas nicholas francis anthony "
     "augustine bernard catherine christopher clair david denis elizabeth helena helens jerome "
     "joseph kitts lawrence lucia lucie luke mark martin matthew michael petersburg stephen "
-    "vincent vitus germain moritz tropez johns pauls pancras albans andrews ives pierre "
-    "jean".split()
+    "vincent vitus germain moritz tropez johns pauls pancras albans ives pierre jean".split()
 )
 # Words that begin sentences: a full stop in front of them ends one, abbreviation or not.
 STARTERS = frozenset(

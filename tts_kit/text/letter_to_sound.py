@@ -24,14 +24,17 @@ LETTERS = string.ascii_lowercase
 FILE = Path(__file__).with_name("data") / "letter_to_sound.bin"
 MAX_LETTERS = 32  # read at once; a longer "word" is read in pieces, so that time stays linear
 
+BATCH = 64  # pieces of a long word read side by side
+
 Array = npt.NDArray[np.float32]
+Letters = npt.NDArray[np.intp]
 
 
 class LetterToSound:
     """The network; ``data`` are the bytes of its file."""
 
     def __init__(self, data: bytes) -> None:
-        header, labels, tensors = _unpack(data)
+        header, labels, tensors = unpack(data)
         self.info: dict[str, Any] = header
         self._labels = labels
         letters = tensors["letters"]  # (letter, embedding)
@@ -52,24 +55,30 @@ class LetterToSound:
 
         Empty if no letter is left. Time is linear in the length.
         """
-        letters = [ord(c) - ord("a") for c in word if c in LETTERS]
-        phonemes: list[str] = []
-        for start in range(0, len(letters), MAX_LETTERS):
-            for label in self._read(letters[start : start + MAX_LETTERS]):
-                phonemes.extend(self._labels[label])
-        return tuple(phonemes)
+        letters = np.array([ord(c) - ord("a") for c in word if c in LETTERS], np.intp)
+        whole = len(letters) - len(letters) % MAX_LETTERS
+        batches = [
+            letters[start : min(start + BATCH * MAX_LETTERS, whole)].reshape(-1, MAX_LETTERS)
+            for start in range(0, whole, BATCH * MAX_LETTERS)
+        ]
+        if whole < len(letters):
+            batches.append(letters[None, whole:])
+        labels = [label for batch in batches for label in self._read(batch).ravel()]
+        return tuple(phoneme for label in labels for phoneme in self._labels[label])
 
-    def _read(self, letters: list[int]) -> list[int]:
+    def _read(self, letters: Letters) -> Letters:
+        """The labels of ``letters``, both of shape (B, T)."""
         first = self._layers[0].scan(self._letters[letters])
         encoded = self._layers[1].scan(self._layers[1].project(first))
-        inputs = encoded @ self._w_encoded + self._b_encoded  # (letter, 3H)
-        hidden = np.zeros(self._w_hidden.shape[0], np.float32)
-        label, labels = len(self._labels), []  # the row past the labels means "word begins"
-        for given in inputs:
+        inputs = encoded @ self._w_encoded + self._b_encoded  # (B, T, 3H)
+        hidden = np.zeros((len(letters), self._w_hidden.shape[0]), np.float32)
+        labels = np.empty_like(letters)
+        label = np.full(len(letters), len(self._labels))  # the row past the labels: a word begins
+        for step in range(letters.shape[1]):
             recurrent = hidden @ self._w_hidden + self._b_hidden
-            hidden = _gru(given + self._after[label], recurrent, hidden)
-            label = int(np.argmax(hidden @ self._w_out + self._b_out))
-            labels.append(label)
+            hidden = _gru(inputs[:, step] + self._after[label], recurrent, hidden)
+            label = np.argmax(hidden @ self._w_out + self._b_out, axis=-1)
+            labels[:, step] = label
         return labels
 
 
@@ -85,20 +94,20 @@ class _Pair:
         self.width: int = self._w_hh.shape[1]
 
     def project(self, inputs: Array) -> Array:
-        """``inputs`` of shape (T, input) as gates of shape (T, direction, 3H)."""
-        gates: Array = (inputs @ self._w_ih + self._b_ih).reshape(len(inputs), 2, -1)
+        """``inputs`` of shape (..., input) as gates of shape (..., direction, 3H)."""
+        gates: Array = (inputs @ self._w_ih + self._b_ih).reshape(*inputs.shape[:-1], 2, -1)
         return gates
 
     def scan(self, gates: Array) -> Array:
-        """The states of both directions for each letter, of shape (T, 2H)."""
-        length = len(gates)
-        states = np.empty((length, 2, 1, self.width), np.float32)
-        hidden = np.zeros((2, 1, self.width), np.float32)
-        paired = np.stack([gates[:, 0], gates[::-1, 1]], axis=1)[:, :, None]  # (T, 2, 1, 3H)
+        """The states (B, T, 2H) of both directions, for ``gates`` of shape (B, T, 2, 3H)."""
+        batch, length = gates.shape[:2]
+        both = np.stack([gates[:, :, 0], gates[:, ::-1, 1]])  # (2, B, T, 3H)
+        states = np.empty((2, batch, length, self.width), np.float32)
+        hidden = np.zeros((2, batch, self.width), np.float32)
         for step in range(length):
-            hidden = _gru(paired[step], hidden @ self._w_hh + self._b_hh, hidden)
-            states[step] = hidden
-        return np.concatenate([states[:, 0, 0], states[::-1, 1, 0]], axis=1)
+            hidden = _gru(both[:, :, step], hidden @ self._w_hh + self._b_hh, hidden)
+            states[:, :, step] = hidden
+        return np.concatenate([states[0], states[1, :, ::-1]], axis=-1)
 
 
 def _gru(given: Array, recurrent: Array, hidden: Array) -> Array:
@@ -126,7 +135,8 @@ def pack(header: dict[str, Any], tensors: dict[str, Array]) -> bytes:
     return b"".join(parts)
 
 
-def _unpack(data: bytes) -> tuple[dict[str, Any], list[Pronunciation], dict[str, Array]]:
+def unpack(data: bytes) -> tuple[dict[str, Any], list[Pronunciation], dict[str, Array]]:
+    """Header, labels and tensors of a model file."""
     line, _, body = data.partition(b"\n")
     header = json.loads(line)
     tensors: dict[str, Array] = {}

@@ -21,7 +21,7 @@ from tts_kit.text.scanner import Scanner
 from tts_kit.text.spoken import Dropped, Spoken, join
 
 _SPACES = re.compile(r" ++")
-_AFTER_OPENING = frozenset(" (\"'<")
+_AFTER_OPENING = frozenset(" (\"'<\\")
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def fraction(numerator: str, denominator: str) -> str:
 
 def roman(numeral: str) -> int:
     """``"XIV"`` -> 14; 0 where ``numeral``, in capitals, is not a proper Roman number."""
-    if len(numeral) > 15:
+    if not 1 <= len(numeral) <= 15:
         return 0
     total = 0
     for letter, following in zip(numeral, numeral[1:] + " ", strict=True):

@@ -12,6 +12,7 @@ _MONTH_NAMES = "|".join(sorted((*MONTHS, *MONTH_NUMBERS), key=len, reverse=True)
 _END = r"(?![\d/]|[.:,-]\d)"
 _ISO = re.compile(rf"(\d{{4}})([-/])(\d\d?)\2(\d\d?){_END}")
 _SLASHED = re.compile(rf"(\d\d?)([/-])(\d\d?)\2(\d{{4}}|\d\d){_END}")
+_MONTH_SLASH_DAY = re.compile(rf"(\d\d?)/(\d\d?){_END}")
 _DOTTED = re.compile(rf"(\d\d?)\.(\d\d?)\.(\d{{4}}){_END}")
 _DAY_MONTH = re.compile(
     rf"(\d\d?)( |-)({_MONTH_NAMES})\b(\.?)(?:,? ?-?(\d{{4}}){_END})?(?!-?\d)", re.IGNORECASE
@@ -20,13 +21,16 @@ _MONTH_DAY = re.compile(
     rf"({_MONTH_NAMES})(\.?) (\d\d?)(?:st|nd|rd|th|d)?\b(?![:/]\d|,\d{{3}}|\.\d|%|°| ?[ap]\.?m\b)",
     re.IGNORECASE,
 )
+_WEEKDAY_NAMES = "|".join(name.title() for name in WEEKDAYS)
+_DAYS = re.compile(rf"({_WEEKDAY_NAMES})-({_WEEKDAY_NAMES})\b")
 _MONTH_ALONE = re.compile(rf"({_MONTH_NAMES})\.", re.IGNORECASE)
 _YEAR_BEHIND = re.compile(rf"(,?) ?(\d{{4}}){_END}(?! ?[%°])")
-_DIGIT_NEXT = re.compile(r" ?\d")
+_DIGIT_NEXT = re.compile(r" ?\d|[,;)]")
 _RANGE_BEHIND = re.compile(r"-(\d\d?)\b(?!-)")
 _CLOCK = re.compile(r"(\d\d?):([0-5]\d)(?::([0-5]\d)(?:\.\d++)?)?(?![:\d])")
 _HALF = re.compile(r" ?([ap])(?:\. ?m\b|m\b)(\.?)", re.IGNORECASE)
 _HOUR = re.compile(r"(\d\d?)(?= ?[ap](?:\. ?m\b|m\b))", re.IGNORECASE)
+_UNTIL = re.compile(r"-(?=\d\d?(?::\d\d)? ?[ap]\.?m)", re.IGNORECASE)
 _MILITARY = re.compile(r"([01]\d|2[0-4])(\d\d) (?=hours\b|hrs\b|[GU]TC?M?T?\b)")
 
 
@@ -42,6 +46,11 @@ def number_date(scan: Scanner, start: int) -> int | None:
         if match[2] == "-" and len(match[4]) == 2:
             return None
         return _say_date(scan, match, month, day, match[4])
+    if (match := _MONTH_SLASH_DAY.match(text, start)) and scan.last.lower() == "on":
+        month, day = int(match[1]), int(match[2])
+        if 1 <= month <= 12 and 1 <= day <= 31:
+            words = f"{MONTHS[month - 1]} {numbers.ordinal(str(day))}"
+            return scan.say(words, start, match.end())
     if match := _DOTTED.match(text, start):
         return _say_date(scan, match, match[2], match[1], match[3])
     if match := _DAY_MONTH.match(text, start):
@@ -81,6 +90,8 @@ def clock(scan: Scanner, start: int) -> int | None:
     if half is None:
         return end
     scan.spell(half[1] + "m", half.start(1), half.start(2))
+    if _UNTIL.match(text, half.end()):
+        return scan.say("to", half.end(), half.end() + 1)
     return scan.after_dot(half.start(2))
 
 
@@ -91,7 +102,7 @@ def month(scan: Scanner, start: int) -> int | None:
     if match is None or not match[1][0].isupper():
         return _short_name(scan, start)
     day, name = int(match[3]), _month_name(match[1])
-    if not 1 <= day <= 31 or (match[1].lower() in ("may", "mar", "sun") and match[1][0].islower()):
+    if not 1 <= day <= 31:
         return None
     scan.say(name, start, match.end(2))
     end = scan.say(numbers.ordinal(str(day)), match.start(3), match.end())
@@ -113,6 +124,10 @@ def _short_name(scan: Scanner, start: int) -> int | None:
             scan.say(_month_name(match[1]), start, match.end(1))
             return scan.after_dot(match.end(1))
     word = scan.following(start)
+    if match := _DAYS.match(scan.text, start):
+        scan.say(WEEKDAYS[match[1].lower()], start, match.end(1))
+        scan.say("to", match.end(1), match.start(2))
+        return scan.say(WEEKDAYS[match[2].lower()], match.start(2), match.end())
     if word.lower() in WEEKDAYS and word[:1].isupper():
         dot = start + len(word)
         if scan.text[dot : dot + 1] == "." and not scan.at_end(dot + 1):

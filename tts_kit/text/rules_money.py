@@ -41,7 +41,8 @@ _OLD = re.compile(
 )
 _SHILLINGS = re.compile(r"(\d\d?)s\. ?(?=\d\d?d\b)")
 _PER = re.compile(r" ?/ ?(?=[A-Za-z])")
-_PER_UNIT = re.compile(r"(?:a|per|/) ")
+_NOUN_NEXT = re.compile(" [a-z]")
+_UNTIL = re.compile("-(?=[$£€¥])")
 
 
 def money(scan: Scanner, start: int) -> int | None:
@@ -49,7 +50,11 @@ def money(scan: Scanner, start: int) -> int | None:
     match = _SUM.match(scan.text, start)
     if match is None or (match["country"] and match["country"] not in _COUNTRIES):
         return None
-    end = scan.say(_sum_words(match), start, match.end())
+    # "a ten dollar bill", but "ten dollars a day".
+    attribute = scan.last in ("a", "A") and _NOUN_NEXT.match(scan.text, match.end()) is not None
+    end = scan.say(_sum_words(match, attribute=attribute), start, match.end())
+    if _UNTIL.match(scan.text, end):
+        return scan.say("to", end, end + 1)
     if match["sign"] == "£" and not match["part"]:
         end = _old_money(scan, end)
     return _per(scan, end)
@@ -62,11 +67,12 @@ def shillings(scan: Scanner, start: int) -> int | None:
     return _old_money(scan, start)
 
 
-def _sum_words(match: re.Match[str]) -> str:
+def _sum_words(match: re.Match[str], *, attribute: bool) -> str:
     one, many, one_cent, many_cents = _CURRENCIES[match["sign"]]
     if match["country"]:
         country = _COUNTRIES[match["country"]] + " "
         one, many = country + one, country + many
+    many = one if attribute else many
     whole = (match["whole"] or "").replace(",", "")
     part = match["part"] or match["only"] or ""
     scale = (match["word"] or _SCALES.get((match["letter"] or "").lower(), "")).lower()

@@ -24,6 +24,7 @@ _SPECIAL = {"24/7": "twenty-four seven", "9/11": "nine eleven", "7/7": "seven se
 
 _PHONE = re.compile(
     r"(?:\+?\d{1,3}[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\d-])"
+    r"|0\d{2,4}(?: \d{3,8}){1,3}(?![\d-])"
     r"|\+\d{1,3}(?:[ -]\d{2,8}){1,6}(?![\d-])|\d{3}-\d{4}(?![\d-])"
 )
 _CHAIN = re.compile(r"\d{1,9}(?:-\d{1,9}){2,8}(?![\d-])")
@@ -38,7 +39,7 @@ _ORDINAL = re.compile(rf"({NUMBER})(?:(?:st|nd|rd|th)|(?<=[123]\d)d|(?<=\d[23])d
 _PLURAL = re.compile(r"(\d++)'?s\b(?!\.? ?\d\d?d\b)")
 _FEET = re.compile(r"(\d\d?)' ?(?:(\d\d?)(?:\"|''))?(?![\dA-Za-z])")
 _FEET_INCHES = re.compile(r"(\d\d?) ?ft\.? (\d\d?) ?in(?:ch(?:es)?)?\b")
-_INCHES = re.compile(r"(\d++(?:\.\d++)?)\"(?= (?:x|by|wide|tall|long|high|deep|thick|in )|-)")
+_INCHES = re.compile(r"(\d++(?:\.\d++)?)\"")
 _BY = re.compile(r" ?[x×] ?(?=\d)")
 _NUMBER = re.compile(rf"({NUMBER})(?:\.(\d++))?+")
 _EXPONENT = re.compile(r"\^([+−-]?)(\d{1,9})")
@@ -173,9 +174,10 @@ def _feet(scan: Scanner, start: int) -> int | None:
         if match[2]:
             words += f" {numbers.cardinal(match[2])}"
             words += " inch" if match[2] == "1" else " inches"
-        return scan.after_dot(scan.say(words, start, match.end()))
-    if match := _INCHES.match(text, start):
-        words = "inch" if match[1] == "1" or text[match.end()] == "-" else "inches"
+        return scan.after_dot(_behind(scan, scan.say(words, start, match.end()), ""))
+    # A quote that was opened is closed; any other one means inches.
+    if not scan.in_quotes and (match := _INCHES.match(text, start)):
+        words = "inch" if match[1] == "1" or text[match.end() :][:1] == "-" else "inches"
         return scan.say(f"{_amount(scan, match[1])} {words}", start, match.end())
     return None
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from tts_kit.text import numbers
+from tts_kit.text.abbreviations import STARTERS
 from tts_kit.text.scanner import Scanner
 
 _COUNTED = frozenset(
     "chapter part volume book act scene section article war phase type class level appendix "
     "figure table title grade stage bowl mark canto psalm lesson unit plate schedule "
-    "apollo rocky saturn rank group vol exhibit category division corps album episode step "
-    "olympiad clause page pages psalms".split()
+    "apollo rocky fantasy godfather saturn rank group vol exhibit category division corps album "
+    "episode step olympiad clause page pages psalms".split()
 )
 # Behind these even a single letter is a number.
 _REGNAL = frozenset(
@@ -40,8 +41,12 @@ def roman(scan: Scanner, start: int) -> int | None:
     numeral, digits = match[1], str(value)
     if before.lower().rstrip(".") in _COUNTED and numeral not in ("C", "L"):
         words = numbers.cardinal(digits)
+    elif len(numeral) > 1 and scan.following(end).lower() in ("century", "centuries", "dynasty"):
+        words = numbers.ordinal(digits)
     elif before.lower() in _REGNAL and before[0].isupper():
         if len(numeral) == 1 and (numeral not in "IVX" or not _AFTER_KING.match(scan.text, end)):
+            return None
+        if len(numeral) == 1 and _is_initial(scan, end):
             return None
         words = f"the {numbers.ordinal(digits)}"
     elif len(numeral) == 1 or set(numeral) - set("IVX"):
@@ -53,3 +58,9 @@ def roman(scan: Scanner, start: int) -> int | None:
     scan.say(words + (match[2] or ""), start, end)
     dot = _DOT.match(scan.text, end)
     return dot.end() if dot else end
+
+
+def _is_initial(scan: Scanner, end: int) -> bool:
+    """Whether a full stop and a surname follow: "John V. Smith"."""
+    following = scan.following(end + 1)
+    return scan.text[end : end + 1] == "." and following[:1].isupper() and following not in STARTERS

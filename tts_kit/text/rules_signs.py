@@ -114,7 +114,7 @@ def _dash(scan: Scanner, start: int) -> int:
     if match:
         return scan.say("-", start, match.end(), "mark")
     following = text[start + 1 : start + 2]
-    if before.isalnum() and following.isalnum():
+    if (before.isalnum() or before == "'") and (following.isalnum() or following == "'"):
         return start + 1  # a hyphen
     if before == " " or following == " ":
         # "pre- and post-war", "-gate": half a word, no pause
@@ -135,7 +135,10 @@ def _named(scan: Scanner, start: int) -> int:
     before = text[start - 1] if start else " "
     end = start + 1
     if character in "*_`":
-        if character == "*" and (before.isdigit() or (before == " " and scan.last[-1:].isdigit())):
+        if character == "*" and (
+            (before.isalnum() and following.isalnum())
+            or (before == " " and scan.last[-1:].isdigit())
+        ):
             return scan.say("times", start, end)
         if character == "*" and before == " " == following and scan.last:
             return scan.say("asterisk", start, end)

@@ -29,7 +29,7 @@ _ADDRESS = re.compile(
     r"|[A-Za-z][A-Za-z0-9]{0,40}(?:_{1,2}[A-Za-z0-9]{1,40}){1,20})"
 )
 _SCHEME = re.compile(r"(?:https?|ftp|file)://")
-_ABBREVIATED = re.compile(r"(?:[a-z]\.){1,4}(?:m|e|g)\Z", re.IGNORECASE)
+_ABBREVIATED = re.compile(r"(?:[A-Za-z]\.){1,9}[A-Za-z]\Z")
 _TAG = re.compile(r"([#@])([A-Za-z0-9_]{1,100}+)(?![A-Za-z0-9_])")
 _NUMBER_SIGN = re.compile(r"# ?\d++(?![A-Za-z_])")
 _PIECE = re.compile(r"[A-Z]?[a-z]++|[A-Z]++(?![a-z])|[A-Z]|\d++|.", re.DOTALL)
@@ -57,6 +57,8 @@ def address(scan: Scanner, start: int) -> int | None:
 
 def tag(scan: Scanner, start: int) -> int | None:
     """#ThrowbackThursday and @jane_doe; "#5" is number five."""
+    if start and scan.text[start - 1].isalnum():
+        return None
     if _NUMBER_SIGN.match(scan.text, start):
         return scan.say("number", start, start + 1)
     match = _TAG.match(scan.text, start)

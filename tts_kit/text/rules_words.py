@@ -21,15 +21,16 @@ from tts_kit.text.scanner import Scanner
 _WORD = re.compile(r"[A-Za-z]++(?:['-](?=[A-Za-z])[A-Za-z]++)*+")
 _LETTERS = re.compile(r"[A-Za-z]++(?:'[A-Za-z]++)*+")
 _INITIALS = re.compile(r"(?:[A-Za-z]\.){2,}+(?:[A-Za-z](?![A-Za-z'-]))?")
-_SPACED_INITIAL = re.compile(r"([A-Z])\.(?= ?[A-Z]|-)")
+_SPACED_INITIAL = re.compile(r"([A-Z])\.(?= ?[A-Z]| ([a-z])|-)")
 _PLURAL_CAPITALS = re.compile(r"([A-Z]{2,8})('?s)\Z")
 _POSSESSIVE = re.compile(r"'s(?![A-Za-z0-9'])")
-_NUMBER_NEXT = re.compile(r"\.? ?[#]?[\dIVXLC]")
-_CAPITALS_NEAR = re.compile(r"[ ,!?.;:'\"()-]{1,3}([A-Z]{2,}|[AI](?= [A-Z]{2}))(?![a-z])")
+_NUMBER_NEXT = re.compile(r"\.? ?#?(?:\d|[VX]\b|[IVXLC]{2,9}\b)")
+_CAPITALS_NEAR = re.compile(r"[ -]['\"]?([A-Z]{2,}|[AI](?= [A-Z]{2}))(?![a-z])")
 _CAPITALS_BEFORE = re.compile(r"[A-Z][A-Z'-]*\Z")
 _SHORT = re.compile(r"[A-Za-z]{1,7}(?:\.[A-Za-z]{1,2}(?=\.))?")
 _CAPITAL_NEXT = re.compile(" [A-Z]")
 _DIGIT_NEXT = re.compile(r" ?#?\d")
+_OLD_YEAR = re.compile(r"\. ?\d{3,4}\b")
 _INITIAL_NEXT = re.compile(r"\. ?[A-Z]\.")
 _BRITISH = frozenset(("Mr", "Mrs", "Ms", "Dr", "St"))
 _MUSIC = re.compile(r"[A-Ga-g](?=-?(?:sharp|flat)\b)")
@@ -67,7 +68,7 @@ def word(scan: Scanner, start: int) -> int:
     match = _WORD.match(scan.text, start)
     assert match is not None
     end = match.end()
-    for rule in (_short_forms, _initials, _abbreviation, month, roman):
+    for rule in (_short_forms, roman, _initials, _abbreviation, month):
         found = rule(scan, start)
         if found is not None:
             return found
@@ -111,6 +112,8 @@ def _initials(scan: Scanner, start: int) -> int | None:
     match = _SPACED_INITIAL.match(text, start)
     if match is None or (match[1] == "I" and not _INITIAL_NEXT.match(text, start + 1)):
         return None
+    if match[1] == "A" and match[2]:
+        return None  # "Plan A. then"
     scan.spell(match[1], start, match.end(1))
     return scan.after_dot(match.end(1))
 
@@ -134,6 +137,8 @@ def _abbreviation(scan: Scanner, start: int) -> int | None:
                 if lower not in ("no", "p") or written in ("No",):
                     return scan.say(BEFORE_NUMBERS[lower], start, end)
             return None
+    if lower == "c" and not _OLD_YEAR.match(text, end):
+        return None
     if lower in BEFORE_NUMBERS and following == "." and _NUMBER_NEXT.match(text, end):
         scan.say(BEFORE_NUMBERS[lower], start, end)
         return end + 1

@@ -16,6 +16,7 @@ class Scanner:
     """Collects ``spoken`` and ``dropped`` of ``text``, in order, with spans of the original.
 
     ``last`` is the word in front, as written, "" after a mark; rules read it as context.
+    ``in_quotes``: a double quote is open.
     """
 
     def __init__(self, original: str, folded: Folded, offset: int) -> None:
@@ -23,6 +24,7 @@ class Scanner:
         self.spoken: list[Spoken] = []
         self.dropped: list[Dropped] = []
         self.last = ""
+        self.in_quotes = False
         self._original = original
         self._starts = folded.starts
         self._ends = folded.ends
@@ -39,7 +41,11 @@ class Scanner:
         self._reached = finish
         offset = self._offset
         self.spoken.append(Spoken(words, begin + offset, finish + offset, kind))
-        self.last = "" if kind == "mark" else self.text[start:end]
+        if kind == "mark":
+            self.last = ""
+            self.in_quotes ^= words == '"'
+        else:
+            self.last = self.text[start:end]
         return end
 
     def spell(self, letters: str, start: int, end: int) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tts_kit.alignment import alignment_health, alignment_hits, is_right
 from tts_kit.cli import run_command
+from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
 from tts_kit.data import (
     AcousticBatch,
@@ -35,7 +36,7 @@ from tts_kit.text import Frontend
 from tts_kit.training.ema import Ema
 from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
-from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels
+from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels, plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
 from tts_kit.training.warm_start import Frozen, acoustic_weights, trained_parameters
 
@@ -77,11 +78,14 @@ class AcousticTrainer:
         self, run: TrainingRun, frontend: Frontend, alignments: Path | None = None
     ) -> None:
         self.run, self.config, self.settings = run, run.config, run.train
+        cache = run.options.data / CACHE
         audio = self.config.audio
         clips = load_split(run.options.data, "train", audio)
-        self.dataset = AcousticDataset(ClipAudio(clips, audio, cache=self.settings.cache), frontend)
+        self.dataset = AcousticDataset(
+            ClipAudio(clips, audio, cache=cache if self.settings.cache else None), frontend
+        )
         dev = load_split(run.options.data, "dev", audio)[: self.settings.validation_clips]
-        self.dev = AcousticDataset(ClipAudio(dev, audio, cache=True), frontend)
+        self.dev = AcousticDataset(ClipAudio(dev, audio, cache=cache), frontend)
         self.guidance = Guidance(
             alignments,
             [*clips, *dev],
@@ -145,6 +149,7 @@ class AcousticTrainer:
             to_device(next(batches), accelerator.device) for _ in range(self.settings.accumulation)
         ]
         frames, steps = self._count(window)
+        run.logbook.count(frames)
         total: dict[str, Tensor] = {}
         self.model.train()
         self.frozen.keep()
@@ -153,10 +158,7 @@ class AcousticTrainer:
             with accelerator.accumulate(self.model):
                 _, parts = self._losses(self.model, batch)
                 loss, values = self._weigh(parts, frames, steps)
-                # accelerate divides by the accumulation, DDP by the processes: undo both, for
-                # the sums were divided by the totals already.
-                scale = accelerator.num_processes * self.settings.accumulation
-                accelerator.backward(loss * scale)
+                run.backward(loss)
                 if accelerator.sync_gradients:
                     ids = [clip for b in window for clip in b.ids]
                     norm = run.update(self.optimizer, self.model, ids)
@@ -234,7 +236,7 @@ class AcousticTrainer:
                     self._pictures() / "alignments.png",
                 )
             self.run.mark_best(values["mel_refined"])
-            self.run.log_images(self._pictures())
+            self.run.log_media(self._pictures())
         self.run.accelerator.wait_for_everyone()
 
     def _pictures(self) -> Path:
@@ -256,12 +258,10 @@ class AcousticTrainer:
             hits, spoken = hits + found[0], spoken + found[1]
             if start == 0:
                 frames = int(batch.mel_lengths[0])
-                mels = {"recording": batch.mel, "before postnet": output.mel}
-                mels["teacher-forced"] = output.refined
-                plot_mels(
-                    self._pictures() / "teacher-forced-mel.png",
-                    {name: mel[0, :, :frames].float().cpu().numpy() for name, mel in mels.items()},
+                true, predicted = (
+                    mel[0, :, :frames].float().cpu().numpy() for mel in (batch.mel, output.refined)
                 )
+                plot_triptych(self._pictures() / "teacher-forced-mel.png", true, predicted)
         return {
             "mel_coarse": sums["coarse"] / sums["frames"],
             "mel_refined": sums["refined"] / sums["frames"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from tts_kit.audio import write_wav
 from tts_kit.cli import run_command
+from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
 from tts_kit.corpus import Clip
 from tts_kit.data import (
@@ -34,7 +36,7 @@ from tts_kit.models.hifigan import Generator, vocode
 from tts_kit.training.adversarial import discriminators_side, generators_side
 from tts_kit.training.ema import Ema
 from tts_kit.training.options import training_options
-from tts_kit.training.plots import plot_mels
+from tts_kit.training.plots import plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
 
 logger = logging.getLogger(__name__)
@@ -68,17 +70,18 @@ class VocoderTrainer:
 
     def __init__(self, run: TrainingRun, mels: Path | None) -> None:
         self.run, self.config, self.settings = run, run.config, run.train
+        cache = run.options.data / CACHE
         self.audio, self.mels = self.config.audio, mels
         frames = self.settings.segment_length // self.audio.hop_length
         clips = self._long_enough(load_split(run.options.data, "train", self.audio), frames)
         self.dataset = VocoderDataset(
-            ClipAudio(clips, self.audio, cache=self.settings.cache),
+            ClipAudio(clips, self.audio, cache=cache if self.settings.cache else None),
             frames,
             self.settings.seed,
             mels,
         )
         dev = load_split(run.options.data, "dev", self.audio)[: self.settings.validation_clips]
-        self.dev = ClipAudio(dev, self.audio, cache=True)
+        self.dev = ClipAudio(dev, self.audio, cache=cache)
         torch.manual_seed(self.settings.seed)
         generator = Generator(self.audio.n_mels, self.config.vocoder)
         discriminators = Discriminators(self.config.vocoder)
@@ -121,7 +124,7 @@ class VocoderTrainer:
         for step in run.steps():
             values = self._train_step(batches)
             if (step + 1) % settings.log_every == 0 and values:
-                run.log("train", {name: float(value) for name, value in values.items()})
+                run.log("train", values)
             validated = run.is_due(settings.validate_every, epoch)
             if validated:
                 with contextlib.nullcontext() if self.ema is None else self.ema.applied():
@@ -145,7 +148,7 @@ class VocoderTrainer:
             logger.warning("left out, shorter than a segment: %s", " ".join(short))
         return [clip for clip in clips if clip.id not in set(short)]
 
-    def _train_step(self, batches: Iterator[VocoderBatch]) -> dict[str, Tensor]:
+    def _train_step(self, batches: Iterator[VocoderBatch]) -> dict[str, float]:
         """One update of the discriminators and one of the generator."""
         accelerator, settings = self.run.accelerator, self.settings
         adversarial = self.run.step >= settings.adversarial_start
@@ -153,29 +156,43 @@ class VocoderTrainer:
             to_device(next(batches), accelerator.device) for _ in range(settings.accumulation)
         ]
         ids = [clip for batch in window for clip in batch.ids]
+        shares = self._shares(window)
         self.generator.train()
         # One forward serves both updates; an accumulated window would have to keep all its graphs.
         shared = self.generator(window[0].mel) if adversarial and len(window) == 1 else None
-        fakes = []
-        for batch in window if adversarial else ():
+        sums: defaultdict[str, Tensor] = defaultdict(lambda: shares[0].new_zeros(()))
+        norms: list[float | None] = []
+        for batch, share in zip(window, shares, strict=True) if adversarial else ():
             with accelerator.accumulate(self.discriminators):
-                loss = self._discriminator_loss(batch, shared)
-                accelerator.backward(loss)
-                fakes.append(loss.detach())
+                loss = self._discriminator_loss(batch, shared) * share
+                self.run.backward(loss)
+                sums["discriminator"] += loss.detach()
                 if accelerator.sync_gradients:
-                    self.run.update(self.discriminator_adam, self.discriminators, ids)
-        values: dict[str, Tensor] = {}
-        for batch in window:
+                    norms.append(self.run.update(self.discriminator_adam, self.discriminators, ids))
+        for batch, share in zip(window, shares, strict=True):
             with accelerator.accumulate(self.generator):
                 loss, values = self._generator_loss(batch, shared, adversarial)
-                accelerator.backward(loss)
+                self.run.backward(loss * share)
+                for name, value in values.items():
+                    sums[name] += value * share
                 if accelerator.sync_gradients:
-                    norm = self.run.update(self.generator_adam, self.generator, ids)
-                    if self.ema is not None and norm is not None:
+                    norms.append(self.run.update(self.generator_adam, self.generator, ids))
+                    if self.ema is not None and norms[-1] is not None:
                         self.ema.update()
-        if fakes:
-            values["discriminator"] = torch.stack(fakes).mean()
-        return values
+        if None in norms or (self.run.step + 1) % settings.log_every != 0:
+            return {}
+        stacked = accelerator.reduce(torch.stack(list(sums.values())), "sum").tolist()
+        return dict(zip(sums, stacked, strict=True))
+
+    def _shares(self, window: list[VocoderBatch]) -> list[Tensor]:
+        """The share of each batch in an update's clips, over all processes: a rank whose last
+        batch is smaller must not count for more. Segments are of one length."""
+        sizes = torch.tensor(
+            [float(len(b.ids)) for b in window], device=self.run.accelerator.device
+        )
+        total = self.run.accelerator.reduce(sizes.sum(), "sum")
+        self.run.logbook.count(total * self.dataset.frames)
+        return list(sizes / total)
 
     def _discriminator_loss(self, batch: VocoderBatch, fake: Tensor | None) -> Tensor:
         """Of ``fake``, or of a wave that is generated here."""
@@ -220,12 +237,12 @@ class VocoderTrainer:
                     write_wav(
                         folder / f"{clip.id}.wav", wav[0].cpu().numpy(), self.audio.sample_rate
                     )
-                    panels = {"recording": self.dev.mel(i), "copy": copied}
-                    plot_mels(folder / f"{clip.id}.png", {k: m.numpy() for k, m in panels.items()})
+                    true = self.dev.mel(i).numpy()
+                    plot_triptych(folder / f"{clip.id}.png", true, copied.numpy())
             loss = sum(losses) / len(losses)
             self.run.log("dev", {"mel": loss})
             self.run.mark_best(loss)
-            self.run.log_images(folder)
+            self.run.log_media(folder)
         self.run.accelerator.wait_for_everyone()
 
 
