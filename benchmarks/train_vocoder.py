@@ -1,113 +1,119 @@
-"""Training steps of HiFi-GAN in float32 and under bfloat16 autocast, in turns in one run.
+"""Adversarial steps of HiFi-GAN's training, each variant in turn in one process, one thread.
 
-A step is that of the paper on noise: one update of the discriminators, one of the generator. Every
-round gives a ratio; CPU time stands beside wall time, since both share what else the machine does.
-Run `python benchmarks/train_vocoder.py --help` for sizes.
+Run it as `python benchmarks/train_vocoder.py [PRESET] [ROUNDS]`. The reference does what published
+code does: one call of the discriminators for the recordings and one for the generated waves in
+both updates, gradients for all of it, every convolution by its own layer. Random numbers serve as
+speech, for a convolution takes as long. CPU time, since a machine may be busy; ratios per round.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
+import statistics
+import sys
+import time
 from collections.abc import Callable
+from unittest import mock
 
 import torch
-from timing import Spent, clock, has_amx, measure, median, ratio
-from torch import Tensor
 from torch.nn import functional as F
 
-from tts_kit.config import VOCODER_PRESETS, AudioConfig
+from tts_kit.config import VOCODER_PRESETS, AudioConfig, TrainConfig
 from tts_kit.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from tts_kit.mel import LogMel
-from tts_kit.models.discriminators import Discriminators, Judgement
+from tts_kit.models import discriminators as layers
+from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator
+from tts_kit.training.adversarial import discriminators_side, generators_side
 
-AUDIO = AudioConfig()
-KINDS = ("fp32", "bf16")
-
-
-def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--preset", default="v1", choices=list(VOCODER_PRESETS))
-    parser.add_argument("--batch", type=int, default=2, help="segments a step")
-    parser.add_argument("--segment", type=int, default=8192, help="samples a segment")
-    parser.add_argument("--rounds", type=int, default=3, help="measured after one that is not")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--profile", action="store_true", help="a table of where bf16's time goes")
-    return parser.parse_args()
+AUDIO, TRAIN, BATCH = AudioConfig(), TrainConfig(), 16
 
 
-def judge(
-    discriminators: Discriminators, real: Tensor, fake: Tensor
-) -> tuple[list[Judgement], ...]:
-    return discriminators(real), discriminators(fake)
+class Bench:
+    """One generator with its discriminators, and a batch that stays the same."""
+
+    def __init__(self, preset: str) -> None:
+        torch.manual_seed(0)
+        config = VOCODER_PRESETS[preset]
+        self.generator, self.judge = Generator(AUDIO.n_mels, config), Discriminators(config)
+        self.log_mel = LogMel(AUDIO)
+        frames = TRAIN.segment_length // AUDIO.hop_length
+        self.mel = torch.randn(BATCH, AUDIO.n_mels, frames)
+        self.wav = torch.rand(BATCH, frames * AUDIO.hop_length) * 2 - 1
+        self.optimizers = [
+            torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
+            for network in (self.generator, self.judge)
+        ]
+
+    def reference(self) -> None:
+        with mock.patch.multiple(layers, _grouped=call, _across=across):
+            fake = self.generator(self.mel)
+            real, judged = self.judge(self.wav), self.judge(fake.detach())
+            self.update(1, discriminator_loss(real, judged))
+            real, judged = self.judge(self.wav), self.judge(fake)
+            loss = adversarial_loss(judged) + 2 * feature_matching_loss(real, judged)
+            self.update(0, loss + self.mel_loss(fake))
+
+    def ours(self) -> None:
+        fake = self.generator(self.mel)
+        self.update(1, discriminators_side(self.judge, self.wav, fake))
+        adversary, features = generators_side(self.judge, self.wav, fake)
+        self.update(0, adversary + TRAIN.feature_weight * features + self.mel_loss(fake))
+
+    def mel_only(self) -> None:
+        self.update(0, self.mel_loss(self.generator(self.mel)))
+
+    def mel_loss(self, fake: torch.Tensor) -> torch.Tensor:
+        return TRAIN.mel_weight * F.l1_loss(self.log_mel(fake), self.log_mel(self.wav))
+
+    def update(self, which: int, loss: torch.Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizers[which].step()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
 
 
-def training_step(kind: str, chosen: argparse.Namespace) -> Callable[[], None]:
-    """A function that trains generator and discriminators on one batch of noise."""
-    config = VOCODER_PRESETS[chosen.preset]
-    torch.manual_seed(0)
-    generator = Generator(AUDIO.n_mels, config).to(chosen.device)
-    discriminators = Discriminators(config).to(chosen.device)
-    adams = [torch.optim.AdamW(m.parameters(), fused=True) for m in (generator, discriminators)]
-    log_mel = LogMel(AUDIO).to(chosen.device)
-    wav = 0.1 * torch.randn(chosen.batch, chosen.segment, device=chosen.device)
-    mel = log_mel(wav)
+def call(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    y: torch.Tensor = layer(x)
+    return y
 
-    def autocast() -> torch.autocast:
-        return torch.autocast(chosen.device, dtype=torch.bfloat16, enabled=kind == "bf16")
 
-    def update(adam: torch.optim.Optimizer, loss: Tensor) -> None:
-        loss.backward()
-        adam.step()
-        adam.zero_grad()
+def across(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return call(layer, x.transpose(2, 3)).transpose(2, 3)  # views: the layer's own layout
 
-    def step() -> None:
-        with autocast(), torch.no_grad():
-            fake = generator(mel)
-        with autocast():
-            loss = discriminator_loss(*judge(discriminators, wav, fake))
-        update(adams[1], loss)
-        discriminators.requires_grad_(False)
-        with autocast():
-            fake = generator(mel)
-            real, judged = judge(discriminators, wav, fake)
-            loss = 45.0 * F.l1_loss(log_mel(fake), mel) + adversarial_loss(judged)
-            loss = loss + 2.0 * feature_matching_loss(real, judged)
-        update(adams[0], loss)
-        discriminators.requires_grad_(True)
 
-    return step
+def in_bfloat16(step: Callable[[], None]) -> Callable[[], None]:
+    def run() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            step()
+
+    return run
 
 
 def main() -> None:
-    chosen = options()
-    torch.set_num_threads(chosen.threads)
-    print(
-        f"{chosen.preset}, batch {chosen.batch} of {chosen.segment} samples, {chosen.device}, "
-        f"{chosen.threads} threads of {os.cpu_count()}, AMX {'yes' if has_amx() else 'no'}"
-    )
-    steps = {kind: training_step(kind, chosen) for kind in KINDS}
-    rounds: list[dict[str, Spent]] = []
-    for number in range(chosen.rounds + 1):
-        rounds.append({kind: measure(step, chosen.device) for kind, step in steps.items()})
-        times = ", ".join(f"{kind} {s.wall:.2f} ({s.cpu:.2f})" for kind, s in rounds[-1].items())
-        print(f"round {number}, load {os.getloadavg()[0]:.1f}, wall (CPU) s: {times}", flush=True)
-    seconds = chosen.batch * chosen.segment / AUDIO.sample_rate
-    for kind in KINDS:
-        spent = median(rounds[1:], kind)
-        rate = seconds / clock(spent, chosen.device)
-        print(f"{kind}: wall {spent.wall:.2f} s, CPU {spent.cpu:.2f} s, {rate:.3f} s of audio a s")
-    wall, cpu = (ratio(rounds[1:], "fp32", "bf16", name) for name in ("wall", "cpu"))
-    print(f"bf16 over fp32: wall {wall}, CPU {cpu}")
-    if chosen.profile:
-        with torch.profiler.profile() as profile:
-            steps["bf16"]()
-        by = "self_cpu_time_total" if chosen.device == "cpu" else "self_cuda_time_total"
-        print(profile.key_averages().table(sort_by=by, row_limit=20, max_name_column_width=40))
+    preset = sys.argv[1] if len(sys.argv) > 1 else "edge"
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    torch.set_num_threads(1)
+    bench = Bench(preset)
+    variants = {"reference fp32": bench.reference, "ours fp32": bench.ours}
+    variants["ours fp32, mel only"] = bench.mel_only
+    if torch.cpu._is_avx512_bf16_supported():  # elsewhere it is emulated and of no use
+        variants["reference bf16"] = in_bfloat16(bench.reference)
+        variants["ours bf16"] = in_bfloat16(bench.ours)
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for i in range(rounds + 1):
+        for name, step in variants.items():
+            start = time.process_time()
+            step()
+            if i > 0:  # the first round builds oneDNN's kernels
+                seconds[name].append(time.process_time() - start)
+    print(f"{preset}, batch {BATCH}, {TRAIN.segment_length} samples, torch {torch.__version__}")
+    for name, spent in seconds.items():
+        ratios = [a / b for a, b in zip(seconds["reference fp32"], spent, strict=True)]
+        print(
+            f"{name:20} {statistics.median(spent):7.2f} s CPU a step, "
+            f"{statistics.median(ratios):5.2f} times the reference "
+            f"({min(ratios):.2f} to {max(ratios):.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,13 @@ import numpy as np
 
 from tts_kit.export.graph import GraphBuilder
 from tts_kit.export.tacotron2 import Weights, arrays
-from tts_kit.models.hifigan import LAST_LEAKY_SLOPE, LEAKY_SLOPE, Generator
+from tts_kit.models.hifigan import (
+    LAST_LEAKY_SLOPE,
+    LEAKY_SLOPE,
+    MAX_LOG_MAGNITUDE,
+    Generator,
+    InverseSTFT,
+)
 from tts_kit.voice import VOCODER
 
 
@@ -34,9 +40,27 @@ def vocoder_graph(generator: Generator, n_mels: int) -> bytes:
         x = graph.add("Mul", total, graph.constant(np.array([1.0 / len(blocks)], dtype=np.float32)))
     x = graph.add("LeakyRelu", x, alpha=LAST_LEAKY_SLOPE)
     x = graph.conv(x, weights["conv_post.weight"], weights["conv_post.bias"], padding=3)
-    wav = graph.add("Squeeze", graph.add("Tanh", x), graph.ints(1, 2))
+    head = generator.inverse_stft
+    x = graph.add("Tanh", x) if head is None else _inverse_stft(graph, head, x)
+    wav = graph.add("Squeeze", x, graph.ints(1, 2))
     graph.output(wav, "wav", (1, "T"))
     return graph.build()
+
+
+def _inverse_stft(graph: GraphBuilder, head: InverseSTFT, x: str) -> str:
+    """x (1, n_fft + 2, 1, F) to (1, 1, 1, F * hop)."""
+    highest = graph.constant(np.array(MAX_LOG_MAGNITUDE, dtype=np.float32))
+    log_magnitude, angle = graph.split("Split", x, outputs=2, axis=1)
+    magnitude = graph.add("Exp", graph.add("Min", log_magnitude, highest))
+    phase = graph.add("Sin", angle)
+    parts = [graph.add("Mul", magnitude, graph.add(part, phase)) for part in ("Cos", "Sin")]
+    return graph.add(
+        "ConvTranspose",
+        graph.add("Concat", *parts, axis=1),
+        graph.constant(head.synthesis.numpy()[:, :, None]),
+        strides=[1, head.hop],
+        pads=[0, head.padding, 0, head.padding],
+    )
 
 
 def _resblock(

@@ -81,7 +81,7 @@ def _graph_errors(
     ) -> None:
         values = voice.sessions[graph].run(GRAPH_OUTPUTS[graph], dict(feeds))
         for name, value, wanted in zip(GRAPH_OUTPUTS[graph], values, expected, strict=True):
-            error = float(np.abs(value - wanted.numpy()).max())
+            error = float(np.abs(value - wanted.numpy()).max(initial=0.0))
             key = f"{graph}.{name}"
             errors[key] = float(np.maximum(errors.get(key, 0.0), error))  # keeps a NaN
 

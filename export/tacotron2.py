@@ -9,7 +9,9 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from tts_kit.audio import FloatArray
+from tts_kit.config import Tacotron2Config
 from tts_kit.export.graph import GraphBuilder
+from tts_kit.models.dynamic_attention import FLOOR, beta_binomial
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.voice import DECODER_STEP, ENCODER, NEXT_STATES, POSTNET, state_shapes
 
@@ -17,7 +19,7 @@ Weights = Mapping[str, FloatArray]
 
 
 def encoder_graph(model: Tacotron2) -> bytes:
-    """tokens (1, L) to memory (1, L, E) and processed memory (1, L, K)."""
+    """tokens (1, L) to memory (1, L, E) and processed memory (1, L, key_dim)."""
     config, weights = model.config, arrays(model)
     graph = GraphBuilder(ENCODER)
     tokens = graph.input("tokens", (1, "L"), TensorProto.INT64)
@@ -39,8 +41,11 @@ def encoder_graph(model: Tacotron2) -> bytes:
     y = graph.add("Transpose", y, perm=[2, 0, 1, 3])
     memory = graph.add("Reshape", y, graph.ints(1, -1, config.encoder_dim))
     graph.output(memory, "memory", (1, "L", config.encoder_dim))
-    processed = graph.linear(memory, weights["decoder.attention.memory.weight"])
-    graph.output(processed, "processed_memory", (1, "L", config.attention_dim))
+    if config.attention == "location":
+        processed = graph.linear(memory, weights["decoder.attention.memory.weight"])
+    else:  # compares no content: nothing of width 0
+        processed = graph.add("Slice", memory, graph.ints(0), graph.ints(0), graph.ints(2))
+    graph.output(processed, "processed_memory", (1, "L", config.key_dim))
     return graph.build()
 
 
@@ -51,7 +56,7 @@ def decoder_step_graph(model: Tacotron2, n_mels: int) -> bytes:
     x = graph.input("frame", (1, n_mels))
     masks = graph.input("prenet_masks", (config.prenet_layers, 1, config.prenet_dim))
     memory = graph.input("memory", (1, "L", config.encoder_dim))
-    keys = graph.input("processed_memory", (1, "L", config.attention_dim))
+    keys = graph.input("processed_memory", (1, "L", config.key_dim))
     shapes = {
         state: (1, "L") if state in ("attention_weights", "attention_cumulative") else shape
         for state, shape in state_shapes(config, 1).items()
@@ -67,7 +72,10 @@ def decoder_step_graph(model: Tacotron2, n_mels: int) -> bytes:
         graph, x, state["attention_cell"], *_merged(weights, "attention_rnn", "")
     )
     new["attention_hidden"] = hidden
-    alignment = _attend(graph, weights, hidden, keys, state)
+    if config.attention == "location":
+        alignment = _attend(graph, weights, hidden, keys, state)
+    else:
+        alignment = _attend_dynamic(graph, config, weights, hidden, state["attention_weights"])
     new["attention_weights"] = alignment
     new["attention_cumulative"] = graph.add("Add", state["attention_cumulative"], alignment)
     context = graph.add("MatMul", graph.add("Unsqueeze", alignment, graph.ints(1)), memory)
@@ -140,6 +148,50 @@ def _attend(
     energies = graph.add("Add", graph.add("Add", location, keys), query)
     scores = graph.linear(graph.add("Tanh", energies), weights["attention.v.weight"])
     scores = graph.add("Squeeze", scores, graph.ints(2))
+    return graph.add("Softmax", scores, axis=1)
+
+
+def _attend_dynamic(
+    graph: GraphBuilder, config: Tacotron2Config, weights: Weights, hidden: str, last: str
+) -> str:
+    """Attention weights (1, L); a convolution with one-hot filters cuts the windows of the last."""
+    width, n_filters = config.dynamic_kernel, config.dynamic_filters
+    one = graph.constant(np.array([[1.0]], dtype=np.float32))
+    total = graph.add("ReduceSum", last, graph.ints(1), keepdims=1)
+    head, tail = (
+        graph.add("Slice", last, graph.ints(a), graph.ints(b), graph.ints(1))
+        for a, b in ((0, 1), (1, np.iinfo(np.int64).max))
+    )
+    head = graph.add("Add", head, graph.add("Sub", one, total))
+    last = graph.add("Unsqueeze", graph.add("Concat", head, tail, axis=1), graph.ints(1, 2))
+    cut = np.eye(width, dtype=np.float32)[:, None]  # (W, 1, W)
+    bias = np.zeros(width, dtype=np.float32)
+    windows = graph.conv(last, cut, bias, padding=width // 2)  # (1, W, 1, L)
+    windows = graph.add("Transpose", graph.add("Squeeze", windows, graph.ints(2)), perm=[0, 2, 1])
+
+    def linear(x: str, name: str, with_bias: bool = True) -> str:
+        bias = weights[f"attention.{name}.bias"] if with_bias else None
+        return graph.linear(x, weights[f"attention.{name}.weight"], bias)
+
+    filters = linear(graph.add("Tanh", linear(hidden, "query")), "dynamic", with_bias=False)
+    filters = graph.add("Reshape", filters, graph.ints(1, n_filters, width))
+    filters = graph.add("Transpose", filters, perm=[0, 2, 1])  # (1, W, filters)
+    kernel = weights["attention.static_dense.weight"] @ weights["attention.static.weight"]
+    filters = graph.add(
+        "Add",
+        linear(filters, "dynamic_dense", with_bias=False),
+        graph.constant(np.ascontiguousarray(kernel.T)),
+    )  # (1, W, dim)
+    location = graph.add("MatMul", windows, filters)
+    location = graph.add("Add", location, graph.constant(weights["attention.dynamic_dense.bias"]))
+    scores = linear(graph.add("Tanh", location), "v", with_bias=False)  # (1, L, 1)
+    taps = beta_binomial(config.dynamic_prior).numpy()[::-1]
+    forwards = np.zeros((width, 1), dtype=np.float32)
+    forwards[width // 2 + 1 - len(taps) : width // 2 + 1, 0] = taps
+    prior = graph.add("MatMul", windows, graph.constant(forwards))
+    floor = graph.constant(np.array(FLOOR, dtype=np.float32))
+    prior = graph.add("Log", graph.add("Max", prior, floor))
+    scores = graph.add("Squeeze", graph.add("Add", scores, prior), graph.ints(2))
     return graph.add("Softmax", scores, axis=1)
 
 

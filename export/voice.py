@@ -32,7 +32,6 @@ from tts_kit.voice import (
     POSTNET,
     VOCODER,
     Context,
-    TextInfo,
     VoiceInfo,
     read_voice,
     write_voice,
@@ -89,7 +88,7 @@ def export_voice(
         license=options.license,
         tts_kit=__version__,
         audio=audio,
-        text=TextInfo(frontend.name, frontend.version, frontend.symbols),
+        text=frontend.info,
         acoustic=model.config,
         vocoder=generator.config,
         stream=stream,
@@ -108,10 +107,10 @@ def export_voice(
         POSTNET: postnet_graph(model, audio.n_mels),
         VOCODER: vocoder_graph(generator, audio.n_mels),
     }
-    license_text = _license_text(options)
+    texts = {"license_text": _license_text(options), "lexicon_text": frontend.lexicon.canonical}
     # Checked as users will load it: from a folder, by the runtime.
     with tempfile.TemporaryDirectory() as scratch:
-        draft = write_voice(Path(scratch) / "voice", info, graphs, license_text)
+        draft = write_voice(Path(scratch) / "voice", info, graphs, **texts)
         parity = check_parity(Voice.load(draft.folder), model, generator)
     _report(parity)
     ended = all(sentence["status"] == "ok" for sentence in parity.sentences)
@@ -119,7 +118,7 @@ def export_voice(
     for warning in warnings:
         logger.warning("warning: %s", warning)
     info = dataclasses.replace(info, parity=parity.to_json(), warnings=warnings)
-    return write_voice(out, info, graphs, license_text)
+    return write_voice(out, info, graphs, **texts)
 
 
 def _holds(out: Path, inputs: str) -> bool:
@@ -137,7 +136,7 @@ def load_generator(checkpoint: Checkpoint) -> Generator:
     config = from_dict(HifiganConfig(), meta["vocoder"])
     audio = from_dict(AudioConfig(), meta["audio"])
     generator = Generator(audio.n_mels, config)
-    generator.load_state_dict(checkpoint.weights("generator"))
+    generator.load_state_dict(checkpoint.trained("generator"))
     generator.fold_weight_norm()
     return generator.eval()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from tts_kit.audio import FloatArray
-from tts_kit.errors import UsageError, VoiceError
+from tts_kit.errors import UsageError
 from tts_kit.runtime.acoustic import start_decoding
 from tts_kit.runtime.session import choose_providers, open_session
+from tts_kit.runtime.stretch import Stretcher
 from tts_kit.runtime.vocoder import ContextRunner
-from tts_kit.text import Dropped, Encoded, load_frontend
+from tts_kit.text import Dropped, Encoded, Lexicon, open_frontend
 from tts_kit.voice import (
     DECODER_STEP,
     ENCODER,
@@ -49,13 +50,7 @@ class Voice:
     def __init__(self, info: VoiceInfo, sessions: dict[str, Any]) -> None:
         self.info = info
         self.sessions = sessions
-        self.frontend = load_frontend(info.text.frontend, info.text.symbols)
-        if info.text.version != self.frontend.version:
-            raise VoiceError(
-                f"the voice was trained with version {info.text.version} of the text front end "
-                f"{self.frontend.name}, this is version {self.frontend.version}; "
-                "train and export it again"
-            )
+        self.frontend = open_frontend(info.text, info.lexicon())
 
     @classmethod
     def load(cls, folder: Path | str, *, provider: str = "cpu", threads: int = 1) -> Voice:
@@ -82,23 +77,33 @@ class Voice:
         return self.info.audio.sample_rate
 
     def stream(
-        self, text: str, *, seed: int = 0, chunk_frames: Sequence[int] | None = None
+        self,
+        text: str | Iterable[str],
+        *,
+        seed: int = 0,
+        lexicon: Lexicon | None = None,
+        chunk_frames: Sequence[int] | None = None,
     ) -> Stream:
         """Audio of ``text``, computed as it is asked for.
 
-        ``chunk_frames`` overrides the voice's schedule of mel frames a chunk (the last one
-        repeats); the audio is the same for each, to float32 rounding.
+        ``text`` may be SSML, or an iterator over its parts as they are written: a sentence is
+        spoken as soon as it is certain. ``lexicon`` comes before the voice's own. ``chunk_frames``
+        overrides the voice's schedule of mel frames a chunk (the last one repeats); the audio is
+        the same for each, to float32 rounding.
         """
         schedule = self.info.stream.chunk_frames if chunk_frames is None else tuple(chunk_frames)
         if min(schedule, default=0) < 1:
             raise UsageError("chunk_frames needs at least one number, each at least 1")
         if seed < 0:
             raise UsageError(f"the seed must not be negative: {seed}")
-        return Stream(self, text, seed=seed, schedule=schedule)
+        pieces = self.frontend.sentences(text, lexicon=lexicon)
+        return Stream(self, pieces, seed=seed, schedule=schedule)
 
-    def say(self, text: str, *, seed: int = 0) -> Speech:
+    def say(
+        self, text: str | Iterable[str], *, seed: int = 0, lexicon: Lexicon | None = None
+    ) -> Speech:
         """All chunks of ``stream`` in one array."""
-        stream = self.stream(text, seed=seed)
+        stream = self.stream(text, seed=seed, lexicon=lexicon)
         chunks = list(stream)
         return Speech(
             wav=np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.float32),
@@ -118,13 +123,15 @@ class Stream(Iterator[FloatArray]):
     ``alignments`` (S, L) and ``mels`` (n_mels, F) hold one array a finished sentence.
     """
 
-    def __init__(self, voice: Voice, text: str, *, seed: int, schedule: tuple[int, ...]) -> None:
+    def __init__(
+        self, voice: Voice, pieces: Iterator[Encoded], *, seed: int, schedule: tuple[int, ...]
+    ) -> None:
         self.status = "nothing_to_say"
         self.dropped: list[Dropped] = []
         self.alignments: list[FloatArray] = []
         self.mels: list[FloatArray] = []
         self._voice, self._seed, self._schedule = voice, seed, schedule
-        self._chunks = self._speak(text)
+        self._chunks = self._speak(pieces)
 
     def __next__(self) -> FloatArray:
         return next(self._chunks)
@@ -133,19 +140,32 @@ class Stream(Iterator[FloatArray]):
         """Stops here; nothing more is computed."""
         self._chunks.close()
 
-    def _speak(self, text: str) -> Generator[FloatArray, None, None]:
-        info = self._voice.info
-        pause = np.zeros(round(info.stream.sentence_pause * info.audio.sample_rate), np.float32)
+    def _speak(self, pieces: Iterator[Encoded]) -> Generator[FloatArray, None, None]:
+        between = self._voice.info.stream.sentence_pause
         seeds = itertools.count(self._seed)
-        for encoded in self._voice.frontend.sentences(text):
+        silence = 0.0  # seconds, asked for by markup
+        for encoded in pieces:
             self.dropped += encoded.dropped
+            silence += encoded.pause
             if not encoded.speakable:
                 continue
             if self.status == "nothing_to_say":
                 self.status = "ok"
-            elif len(pause):
-                yield pause
-            yield from self._sentence(encoded, next(seeds))
+            else:
+                silence = max(silence, between)
+            if samples := round(silence * self._voice.sample_rate):
+                yield np.zeros(samples, dtype=np.float32)
+            silence = 0.0
+            yield from self._in_manner(self._sentence(encoded, next(seeds)), encoded)
+
+    def _in_manner(self, chunks: Iterator[FloatArray], encoded: Encoded) -> Iterator[FloatArray]:
+        """At the rate and loudness that markup asked for."""
+        if encoded.rate != 1.0:
+            chunks = _stretched(chunks, Stretcher(encoded.rate, self._voice.sample_rate))
+        for chunk in chunks:
+            if encoded.gain != 1.0:
+                chunk = np.clip(chunk * np.float32(encoded.gain), -1.0, 1.0)
+            yield chunk
 
     def _sentence(self, encoded: Encoded, seed: int) -> Iterator[FloatArray]:
         """Decodes only as far as the next chunk needs: its frames and the context behind them."""
@@ -205,3 +225,11 @@ class Stream(Iterator[FloatArray]):
             silence=info.audio.silence,
         )
         return postnet, vocoder
+
+
+def _stretched(chunks: Iterator[FloatArray], stretcher: Stretcher) -> Iterator[FloatArray]:
+    for chunk in chunks:
+        if len(stretched := stretcher.push(chunk)):
+            yield stretched
+    if len(rest := stretcher.finish()):
+        yield rest

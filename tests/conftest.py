@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from short_corpus import write_short_corpus
 
 from tts_kit.config import Config, load_config
 from tts_kit.corpus import prepare
@@ -31,3 +32,9 @@ def practice_data(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config)
     summary = prepare(corpus, folder / "data", tiny_config.audio)
     assert summary.clips["train"] >= 8 and summary.clips["dev"] >= 1 and not summary.rejects
     return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def short_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifests of a synthetic corpus of clips of half a second; read only, for it is shared."""
+    return write_short_corpus(tmp_path_factory.mktemp("short"))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tts_kit.alignment import alignment_health
+from tts_kit.alignment import alignment_health, alignment_hits, is_right
 from tts_kit.audio import FloatArray
 
 
@@ -18,6 +18,7 @@ def test_a_diagonal_is_healthy() -> None:
     assert health.coverage == 1.0
     assert health.backward_jumps == 0
     assert health.focus == pytest.approx(0.8)
+    assert health.diagonality > 0.99
 
 
 def test_skipped_tokens_are_not_covered() -> None:
@@ -56,3 +57,36 @@ def test_uniform_attention_has_no_focus() -> None:
 def test_no_steps_are_no_health(shape: tuple[int, int]) -> None:
     health = alignment_health(np.zeros(shape, dtype=np.float32))
     assert (health.coverage, health.backward_jumps, health.focus) == (0.0, 0, 0.0)
+
+
+def test_diagonality_tells_a_line_from_a_stall_and_from_reading_backwards() -> None:
+    line = alignment_health(attending([*range(20)], 20)).diagonality
+    stall = alignment_health(attending([3] * 20, 20)).diagonality
+    backwards = alignment_health(attending([*range(19, -1, -1)], 20)).diagonality
+    assert (line, stall, backwards) == (pytest.approx(1.0), 0.0, pytest.approx(-1.0))
+
+
+def test_hits_are_counted_on_speech_within_one_token() -> None:
+    alignment = attending([0, 1, 4, 5, 9, 9], 10)
+    positions = np.array([0.4, 2.4, 2.4, 5.6, 5.0, 8.0], dtype=np.float32)
+    spoken = np.array([1, 1, 1, 1, 0, 1], dtype=np.float32)
+    assert alignment_hits(alignment, positions, spoken) == (4, 5)  # 4 is two from round(2.4)
+    straight = attending([0] * 6, 10)  # a straight line is not the right one
+    assert alignment_hits(straight, positions, spoken) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    "change, right",
+    [
+        ({}, True),
+        ({"alignment_accuracy": 0.79}, False),
+        ({"coverage": 0.94}, False),
+        ({"backward_jumps": 1 / 3}, False),
+    ],
+)
+def test_an_alignment_is_right_by_all_criteria(change: dict[str, float], right: bool) -> None:
+    values = {"alignment_accuracy": 0.8, "coverage": 0.95, "backward_jumps": 0.0}
+    assert is_right(values | change) is right
+    if "alignment_accuracy" not in change:
+        del values["alignment_accuracy"]  # without forced alignments
+        assert is_right(values | change) is right

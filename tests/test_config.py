@@ -105,6 +105,14 @@ def test_a_preset_and_what_overrides_it(tmp_path: Path) -> None:
         ("acoustic: {reduction: 0}", "reduction"),
         ("acoustic: {postnet_kernel: 4}", "postnet_kernel"),
         ("vocoder: {upsample_kernels: [16]}", "same length"),
+        ("vocoder: {mrd_resolutions: [[512, 50]]}", "mrd_resolutions[0] must have 3 entries"),
+        ("vocoder: {mrd_resolutions: [[512, 50, 600]]}", "mrd_resolutions"),
+        ("vocoder: {mrd_resolutions: [[512, 51, 240]]}", "mrd_resolutions"),
+        ("vocoder: {mrd_resolutions: [[32768, 50, 240]]}", "segment_length"),
+        ("vocoder: {istft_n_fft: 16}", "istft_hop"),
+        ("vocoder: {istft_n_fft: 4, istft_hop: 4}", "istft_n_fft"),
+        ("vocoder: {istft_n_fft: 18, istft_hop: 4}", "istft_n_fft"),
+        ("vocoder: {istft_n_fft: 16, istft_hop: 4}", "make them equal"),
         ("stream: {gate_threshold: 1.0}", "gate_threshold"),
         ("stream: {chunk_frames: []}", "chunk_frames"),
         ("train: {vocoder: {batch_size: 0}}", "batch_size"),
@@ -154,10 +162,12 @@ def leaves(config: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 def other(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
+    if value is None:
+        return "x"
     if isinstance(value, str):
         return value + "x"
     if isinstance(value, tuple):
-        return (*value[:-1], other(value[-1]))
+        return (*value[:-1], other(value[-1])) if value else (1,)
     return value + 1
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -53,19 +55,18 @@ def save_pair(
 ) -> tuple[Path, Path]:
     """Random checkpoints of a Tacotron2 whose gate stays shut and of a HiFi-GAN."""
     torch.manual_seed(0)
-    frontend = load_frontend("en_char")
+    frontend = load_frontend("en_arpabet")
     model = Tacotron2(len(frontend.symbols), audio.n_mels, acoustic)
     lively(model)
     with torch.no_grad():
         model.decoder.gate.bias.fill_(-20.0)
-    text = {"frontend": frontend.name, "version": frontend.version}
     meta = {"audio": to_dict(audio), "stage": "test"}
     save_checkpoint(
         folder / "tacotron2",
         1,
         networks={"tacotron2": model.state_dict()},
         training={},
-        meta={**meta, "text": {**text, "symbols": frontend.symbols}, "acoustic": to_dict(acoustic)},
+        meta={**meta, "text": to_dict(frontend.info), "lexicon": "", "acoustic": to_dict(acoustic)},
         keep=1,
     )
     generator = Generator(audio.n_mels, vocoder)
@@ -81,9 +82,13 @@ def save_pair(
     return folder / "tacotron2", folder / "hifigan"
 
 
-@pytest.mark.parametrize("reduction", [1, 2, 3])
-def test_voice_equals_torch(reduction: int, tmp_path: Path, tiny_config: Config) -> None:
-    acoustic = from_dict(tiny_config.acoustic, {"reduction": reduction})
+@pytest.mark.parametrize(
+    "reduction, attention", [(1, "location"), (2, "location"), (3, "location"), (2, "dynamic")]
+)
+def test_voice_equals_torch(
+    reduction: int, attention: str, tmp_path: Path, tiny_config: Config
+) -> None:
+    acoustic = from_dict(tiny_config.acoustic, {"reduction": reduction, "attention": attention})
     stream = StreamConfig(max_seconds=1.5)
     pair = save_pair(tmp_path, acoustic, tiny_config.vocoder)
     info = export_voice(*pair, tmp_path / "voice", stream=stream, options=ExportOptions())
@@ -97,8 +102,14 @@ def test_voice_equals_torch(reduction: int, tmp_path: Path, tiny_config: Config)
     assert all(s["audio_error"] < 1e-3 for s in sentences)
 
 
-def test_parity_notices_a_wrong_weight(tmp_path: Path, tiny_config: Config) -> None:
-    pair = save_pair(tmp_path, tiny_config.acoustic, tiny_config.vocoder)
+@pytest.mark.parametrize(
+    "attention, weight", [("location", "location_dense.weight"), ("dynamic", "query.weight")]
+)
+def test_parity_notices_a_wrong_weight(
+    attention: str, weight: str, tmp_path: Path, tiny_config: Config
+) -> None:
+    acoustic = from_dict(tiny_config.acoustic, {"attention": attention})
+    pair = save_pair(tmp_path, acoustic, tiny_config.vocoder)
     stream = StreamConfig(max_seconds=0.5)
     export_voice(*pair, tmp_path / "voice", stream=stream, options=ExportOptions())
     model, _ = load_acoustic(open_checkpoint(pair[0]))
@@ -106,13 +117,20 @@ def test_parity_notices_a_wrong_weight(tmp_path: Path, tiny_config: Config) -> N
     voice = Voice.load(tmp_path / "voice")
     check_parity(voice, model, generator)
     with torch.no_grad():
-        model.decoder.attention.location_dense.weight[0, 0] += 0.5
+        model.decoder.attention.get_parameter(weight)[0] += 0.5
     with pytest.raises(VoiceError, match="decoder_step"):
         check_parity(voice, model, generator)
 
 
-def test_same_seed_same_audio_in_torch_and_onnx(tmp_path: Path, tiny_config: Config) -> None:
-    pair = save_pair(tmp_path, tiny_config.acoustic, tiny_config.vocoder)
+ISTFT = {"upsample_rates": (8, 8), "upsample_kernels": (16, 16), "istft_n_fft": 16, "istft_hop": 4}
+
+
+@pytest.mark.parametrize("head", [{}, ISTFT])
+def test_same_seed_same_audio_in_torch_and_onnx(
+    head: dict[str, Any], tmp_path: Path, tiny_config: Config
+) -> None:
+    vocoder = dataclasses.replace(tiny_config.vocoder, **head)
+    pair = save_pair(tmp_path, tiny_config.acoustic, vocoder)
     stream = StreamConfig(max_seconds=1.0)
     export_voice(*pair, tmp_path / "voice", stream=stream, options=ExportOptions())
     model, frontend = load_acoustic(open_checkpoint(pair[0]))
@@ -132,7 +150,7 @@ def test_same_seed_same_audio_in_torch_and_onnx(tmp_path: Path, tiny_config: Con
         np.testing.assert_allclose(streamed, spoken[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("preset", ["v1", "v2", "v3", "edge"])
+@pytest.mark.parametrize("preset", VOCODER_PRESETS)
 def test_vocoder_presets_export(preset: str) -> None:
     torch.manual_seed(0)
     generator = Generator(AUDIO.n_mels, VOCODER_PRESETS[preset]).eval()

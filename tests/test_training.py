@@ -5,52 +5,49 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
 from accelerate.state import AcceleratorState
+from short_corpus import short_config, write_conf
+from trainings import without_pictures
 
-from tts_kit.checkpoint import latest_checkpoint, open_checkpoint, read_best
+from tts_kit.checkpoint import open_checkpoint
+from tts_kit.checkpoint_files import read_best
 from tts_kit.config import Config, load_config, to_dict
 from tts_kit.data import load_split
 from tts_kit.dump_mels import dump_mels
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError, UsageError
+from tts_kit.forced_alignment import Word, alignment_file, spoken_words, write_alignment
+from tts_kit.text import load_frontend
 from tts_kit.training import acoustic, vocoder
-from tts_kit.training.run import METRICS, RunOptions
+from tts_kit.training.metrics import read_records
+from tts_kit.training.run import RunOptions
 
-TRAINERS: dict[str, Callable[..., None]] = {"acoustic": acoustic.train, "vocoder": vocoder.train}
+
+@pytest.fixture
+def pictures() -> None:
+    """For tests that look at pictures: drawing takes longer than training here."""
 
 
 @pytest.fixture(autouse=True)
-def fresh_accelerate() -> Iterator[None]:
+def fresh_accelerate(request: pytest.FixtureRequest) -> Iterator[None]:
     """Accelerate keeps one state a process; each test starts without."""
     AcceleratorState._reset_state(True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with nullcontext() if "pictures" in request.fixturenames else without_pictures():
+        yield
     torch.set_num_threads(threads)
     AcceleratorState._reset_state(True)
 
 
-def write_conf(path: Path, config: Config, **train: dict[str, Any]) -> Path:
-    """``config`` with other values in sections of ``train``, as YAML."""
-    data = to_dict(config)
-    for section, values in train.items():
-        data["train"][section] |= values
-    path.write_text(yaml.safe_dump(data), encoding="utf-8")
-    return path
-
-
 def metrics(run: Path, split: str, name: str) -> list[float]:
-    records = [json.loads(line) for line in (run / METRICS).read_text().splitlines()]
-    return [r["values"][name] for r in records if r["split"] == split and name in r["values"]]
+    return [r.values[name] for r in read_records(run) if r.split == split and name in r.values]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -65,45 +62,24 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-@pytest.mark.parametrize("precision", ["no", "bf16"])
-@pytest.mark.parametrize("name", ["acoustic", "vocoder"])
-def test_resumed_run_equals_uninterrupted_one(
-    name: str, precision: str, tmp_path: Path, practice_data: Path, tiny_config: Config
-) -> None:
-    quick = {"validate_every": 100, "checkpoint_every": 2}
-    runs = {}
-    for label, stops in {"whole": [4], "resumed": [2, 4], "other": [2]}.items():
-        runs[label] = tmp_path / label
-        for steps in stops:
-            conf = tmp_path / f"{label}-{steps}.yaml"
-            write_conf(conf, tiny_config, **{name: {**quick, "steps": steps}})
-            options = RunOptions(conf, practice_data, runs[label], mixed_precision=precision)
-            TRAINERS[name](options)
-    assert latest_checkpoint(runs["resumed"]).step == 4  # type: ignore[union-attr]
-    assert same(weights(runs["whole"]), weights(runs["resumed"]))
-    # The planted fault: the comparison does notice two more steps.
-    assert not same(weights(runs["whole"]), weights(runs["other"]))
-    assert metrics(runs["whole"], "train", "loss") == metrics(runs["resumed"], "train", "loss")
-
-
 def test_acoustic_learns_and_leaves_pictures(
-    tmp_path: Path, practice_data: Path, tiny_config: Config
+    tmp_path: Path, short_data: Path, pictures: None
 ) -> None:
     conf = write_conf(
         tmp_path / "c.yaml",
-        tiny_config,
-        acoustic={"steps": 30, "validate_every": 15, "batch_size": 8},
+        short_config(),
+        acoustic={"steps": 60, "validate_every": 30, "batch_size": 8},
     )
     run = tmp_path / "run"
-    acoustic.train(RunOptions(conf, practice_data, run))
+    acoustic.train(RunOptions(conf, short_data, run))
     losses = metrics(run, "train", "mel_coarse")
     assert losses[-1] < 0.8 * losses[0]
     dev = metrics(run, "dev", "mel_refined")
     assert len(dev) == 2 and read_best(run) == {
-        "step": 30,
+        "step": 60,
         "value": pytest.approx(dev[1], abs=1e-5),
     }
-    pictures = {p.name for p in (run / "plots" / "step-00000030").iterdir()}
+    pictures = {p.name for p in (run / "plots" / "step-00000060").iterdir()}
     assert pictures == {
         "alignments.png",
         "free-running-mel.png",
@@ -112,34 +88,33 @@ def test_acoustic_learns_and_leaves_pictures(
     }
     assert (run / "losses.png").stat().st_size > 1000
     settings = json.loads((run / "run.json").read_text())
-    assert settings["config"]["acoustic"] == to_dict(tiny_config.acoustic)
+    assert settings["config"]["acoustic"] == to_dict(short_config().acoustic)
 
 
 def test_done_run_is_left_alone_and_another_configuration_starts_anew(
-    tmp_path: Path, practice_data: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, short_data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     train = {"steps": 2, "validate_every": 100}
-    conf = write_conf(tmp_path / "c.yaml", tiny_config, acoustic=train)
+    conf = write_conf(tmp_path / "c.yaml", short_config(), acoustic=train)
     run = tmp_path / "run"
-    acoustic.train(RunOptions(conf, practice_data, run))
+    acoustic.train(RunOptions(conf, short_data, run))
     before = weights(run)
     with caplog.at_level(logging.INFO):
-        acoustic.train(RunOptions(conf, practice_data, run))
+        acoustic.train(RunOptions(conf, short_data, run))
     assert "done" in caplog.text and same(before, weights(run))
-    write_conf(conf, tiny_config, acoustic={**train, "learning_rate": 5e-4})
-    acoustic.train(RunOptions(conf, practice_data, run))
+    write_conf(conf, short_config(), acoustic={**train, "learning_rate": 5e-4})
+    acoustic.train(RunOptions(conf, short_data, run))
     assert same(before, weights(tmp_path / "run.old-1"))
     assert not same(before, weights(run))
     # The first configuration again, as after a mistaken option: its run goes on.
-    write_conf(conf, tiny_config, acoustic=train)
-    acoustic.train(RunOptions(conf, practice_data, run))
+    write_conf(conf, short_config(), acoustic=train)
+    acoustic.train(RunOptions(conf, short_data, run))
     assert same(before, weights(run))
 
 
 def test_steps_that_are_not_finite_are_skipped_and_named(
     tmp_path: Path,
-    practice_data: Path,
-    tiny_config: Config,
+    short_data: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -153,34 +128,34 @@ def test_steps_that_are_not_finite_are_skipped_and_named(
 
     monkeypatch.setattr(acoustic.AcousticTrainer, "_losses", losses)
     train = {"steps": 3, "validate_every": 100}
-    conf = write_conf(tmp_path / "c.yaml", tiny_config, acoustic=train)
-    acoustic.train(RunOptions(conf, practice_data, tmp_path / "run"))
-    assert "step 1 skipped" in caplog.text and "practice" in caplog.text
+    conf = write_conf(tmp_path / "c.yaml", short_config(), acoustic=train)
+    acoustic.train(RunOptions(conf, short_data, tmp_path / "run"))
+    assert "step 1 skipped" in caplog.text and "short" in caplog.text
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "run").values())
     bad.update(range(100))
-    write_conf(conf, tiny_config, acoustic={**train, "steps": 50})
+    write_conf(conf, short_config(), acoustic={**train, "steps": 50})
     with pytest.raises(TrainingError, match="10 steps in a row"):
-        acoustic.train(RunOptions(conf, practice_data, tmp_path / "run"))
+        acoustic.train(RunOptions(conf, short_data, tmp_path / "run"))
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "run").values())
 
 
 def test_finetuning_starts_from_the_generator_and_reads_the_dump(
-    tmp_path: Path, practice_data: Path, tiny_config: Config
+    tmp_path: Path, short_data: Path
 ) -> None:
     quick = {"steps": 2, "validate_every": 100}
     conf = write_conf(
-        tmp_path / "c.yaml", tiny_config, acoustic=quick, vocoder=quick, finetune=quick
+        tmp_path / "c.yaml", short_config(), acoustic=quick, vocoder=quick, finetune=quick
     )
     config = load_config(conf)
     run, mels = tmp_path / "hifigan", tmp_path / "mels"
-    acoustic.train(RunOptions(conf, practice_data, tmp_path / "tacotron2"))
-    vocoder.train(RunOptions(conf, practice_data, run))
-    options = RunOptions(conf, practice_data, tmp_path / "ft", init_from=run)
+    acoustic.train(RunOptions(conf, short_data, tmp_path / "tacotron2"))
+    vocoder.train(RunOptions(conf, short_data, run))
+    options = RunOptions(conf, short_data, tmp_path / "ft", init_from=run)
     with pytest.raises(CheckpointError, match="stage 3"):
         vocoder.train(options, mels)
     AcceleratorState._reset_state(True)
-    assert dump_mels(config, practice_data, tmp_path / "tacotron2", mels, force=False) > 0
-    assert dump_mels(config, practice_data, tmp_path / "tacotron2", mels, force=False) == 0
+    assert dump_mels(config, short_data, tmp_path / "tacotron2", mels, force=False) > 0
+    assert dump_mels(config, short_data, tmp_path / "tacotron2", mels, force=False) == 0
     vocoder.train(options, mels)
     start, end = weights(run), weights(tmp_path / "ft")
     moved = [(end[k] - start[k]).abs().max().item() for k in start if k.startswith("generator")]
@@ -190,74 +165,87 @@ def test_finetuning_starts_from_the_generator_and_reads_the_dump(
 
 
 def test_clips_shorter_than_a_segment_are_left_out_and_named(
-    tmp_path: Path, practice_data: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, short_data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clips = load_split(practice_data, "train", tiny_config.audio)  # sorted by duration
-    hop_length = tiny_config.audio.hop_length
+    clips = load_split(short_data, "train", short_config().audio)  # sorted by duration
+    hop_length = short_config().audio.hop_length
     train = {"steps": 1, "validate_every": 9}
     segment = clips[len(clips) // 2].n_samples // hop_length * hop_length
     conf = write_conf(
-        tmp_path / "c.yaml", tiny_config, vocoder={**train, "segment_length": segment}
+        tmp_path / "c.yaml", short_config(), vocoder={**train, "segment_length": segment}
     )
-    vocoder.train(RunOptions(conf, practice_data, tmp_path / "run"))
+    vocoder.train(RunOptions(conf, short_data, tmp_path / "run"))
     named = next(r.getMessage() for r in caplog.records if "left out" in r.getMessage()).split()
     assert clips[0].id in named and clips[-1].id not in named
     longer = {**train, "segment_length": (clips[-1].n_samples // hop_length + 1) * hop_length}
-    write_conf(conf, tiny_config, vocoder=longer)
+    write_conf(conf, short_config(), vocoder=longer)
     with pytest.raises(CorpusError, match="segment_length"):
-        vocoder.train(RunOptions(conf, practice_data, tmp_path / "run2"))
+        vocoder.train(RunOptions(conf, short_data, tmp_path / "run2"))
 
 
-def test_mistaken_starting_weights_leave_the_run_alone(
-    tmp_path: Path, practice_data: Path, tiny_config: Config
-) -> None:
-    conf = write_conf(tmp_path / "c.yaml", tiny_config, acoustic={"steps": 1, "validate_every": 9})
+def test_mistaken_starting_weights_leave_the_run_alone(tmp_path: Path, short_data: Path) -> None:
+    conf = write_conf(
+        tmp_path / "c.yaml", short_config(), acoustic={"steps": 1, "validate_every": 9}
+    )
     run = tmp_path / "run"
-    acoustic.train(RunOptions(conf, practice_data, run))
+    acoustic.train(RunOptions(conf, short_data, run))
     before = weights(run)
     with pytest.raises(UsageError, match="own folder"):
-        acoustic.train(RunOptions(conf, practice_data, run, init_from=run))
+        acoustic.train(RunOptions(conf, short_data, run, init_from=run))
     assert same(before, weights(run))
-    wider = dataclasses.replace(tiny_config.acoustic, postnet_dim=40)
-    other = write_conf(tmp_path / "w.yaml", dataclasses.replace(tiny_config, acoustic=wider))
+    wider = dataclasses.replace(short_config().acoustic, postnet_dim=40)
+    other = write_conf(tmp_path / "w.yaml", dataclasses.replace(short_config(), acoustic=wider))
     with pytest.raises(CheckpointError, match="another size"):
-        acoustic.train(RunOptions(other, practice_data, tmp_path / "new", init_from=run))
+        acoustic.train(RunOptions(other, short_data, tmp_path / "new", init_from=run))
 
 
-def test_refuses_what_cannot_work(tmp_path: Path, practice_data: Path, tiny_config: Config) -> None:
-    conf = write_conf(tmp_path / "c.yaml", tiny_config, acoustic={"steps": 1, "validate_every": 9})
+def test_refuses_what_cannot_work(tmp_path: Path, short_data: Path) -> None:
+    conf = write_conf(
+        tmp_path / "c.yaml", short_config(), acoustic={"steps": 1, "validate_every": 9}
+    )
     run = tmp_path / "run"
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="fp16 needs a CUDA device"):
-            acoustic.train(RunOptions(conf, practice_data, run, mixed_precision="fp16"))
+            acoustic.train(RunOptions(conf, short_data, run, mixed_precision="fp16"))
     AcceleratorState._reset_state(True)
-    acoustic.train(RunOptions(conf, practice_data, run))
+    acoustic.train(RunOptions(conf, short_data, run))
     AcceleratorState._reset_state(True)
     with pytest.raises(CheckpointError, match="generator.safetensors"):
-        options = RunOptions(conf, practice_data, tmp_path / "v", init_from=run)
+        options = RunOptions(conf, short_data, tmp_path / "v", init_from=run)
         vocoder.train(options)
 
 
-@pytest.mark.parametrize("name", ["acoustic", "vocoder"])
-def test_two_processes_hold_the_same_weights(
-    name: str, tmp_path: Path, practice_data: Path, tiny_config: Config
+def test_forced_alignments_guide_and_are_measured_against(
+    tmp_path: Path, practice_data: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
-    conf = write_conf(
-        tmp_path / "c.yaml",
-        tiny_config,
-        **{name: {"steps": 3, "validate_every": 100, "accumulation": 2, "batch_size": 2}},
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    script = [str(Path(__file__).with_name("two_ranks.py")), name, str(conf), str(practice_data)]
-    result = subprocess.run(
-        [*command, "--nproc_per_node", "2", *script, str(tmp_path)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    found = json.loads((tmp_path / "ranks.json").read_text())
-    assert found["synchronized"] == 0.0
-    assert found["clips_disjoint"]
-    assert found["planted_fault"] > 1e-6  # without the wrapper the ranks do drift apart
+    folder, left_out = tmp_path / "alignments", None
+    folder.mkdir()
+    frontend = load_frontend(tiny_config.text.frontend)
+    for split in ("train", "dev"):
+        for clip in load_split(practice_data, split, tiny_config.audio):
+            names = spoken_words(frontend.encode(clip.normalized).normalized)
+            if split == "train" and left_out is None:
+                left_out = clip.id
+                continue
+            words = [Word(name, 0.01, 0.01) for name in names[:-1]]
+            words.append(Word(names[-1], 0.01, clip.duration))
+            write_alignment(alignment_file(folder, clip.id), words, clip.duration)
+    train = {"steps": 12, "validate_every": 12, "batch_size": 8, "guided_weight": 30.0}
+    train |= {"guided_tokens": 6.0, "learning_rate": 1e-2, "alignment_warning_step": 12}
+    given = {**train, "guided": "alignments"}
+    conf = write_conf(tmp_path / "c.yaml", tiny_config, acoustic=given)
+    with pytest.raises(UsageError, match="tts-kit align"):
+        acoustic.train(RunOptions(conf, practice_data, tmp_path / "run"))
+    with caplog.at_level(logging.INFO):
+        acoustic.train(RunOptions(conf, practice_data, tmp_path / "run"), folder)
+    assert f"without: {left_out} (no file)" in caplog.text
+    assert "step 12: attention does not follow the text" in caplog.text
+    AcceleratorState._reset_state(True)
+    write_conf(conf, tiny_config, acoustic={**train, "steps": 1, "alignment_warning_step": 12})
+    acoustic.train(RunOptions(conf, practice_data, tmp_path / "diagonal"), folder)
+    guided = metrics(tmp_path / "run", "train", "guided")
+    assert guided[-1] < 0.7 * guided[0]
+    # The same weights and batch at the first step: the targets are others.
+    assert abs(guided[0] - metrics(tmp_path / "diagonal", "train", "guided")[0]) > 0.01
+    for name in ("run", "diagonal"):  # validation measures with either guidance
+        assert 0 <= metrics(tmp_path / name, "dev", "alignment_accuracy")[0] <= 1

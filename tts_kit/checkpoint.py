@@ -10,11 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
-import math
-import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,16 +23,21 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from tts_kit.config import fingerprint
+from tts_kit.checkpoint_files import (
+    MANIFEST,
+    read_best,
+    read_manifest,
+    step_folder,
+    step_folders,
+    sync_folder,
+    write_manifest,
+    write_synced,
+)
 from tts_kit.errors import CheckpointError, OutputError
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
-MANIFEST = "manifest.json"
 TRAINING = "training.pt"
-BEST = "best.json"
-_STEP = re.compile(r"step-(\d{8})$")
 
 StateDict = Mapping[str, Tensor]
 
@@ -65,6 +66,12 @@ class Checkpoint:
             return load_safetensors(self._read(f"{network}.safetensors"))
         except SafetensorError as error:
             raise CheckpointError(f"{self.folder} holds no weights of {network}") from error
+
+    def trained(self, network: str) -> dict[str, Tensor]:
+        """What to use of a network: the moving average of its weights where training kept one."""
+        average = f"{network}_ema"
+        kept = f"{average}.safetensors" in self.manifest["files"]
+        return self.weights(average if kept else network)
 
     def training(self) -> dict[str, Any]:
         """State of optimizers, to go on training."""
@@ -100,7 +107,7 @@ def save_checkpoint(
     keep: int,
 ) -> Path:
     """Writes ``run/step-<step>`` and then removes all but the last ``keep`` and the best one."""
-    final = run / f"step-{step:08d}"
+    final = step_folder(run, step)
     temporary = run / f".tmp-{step:08d}"
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -113,48 +120,22 @@ def save_checkpoint(
             )
             for name, state in networks.items()
         }
-        entries = {name: _write(temporary / name, data) for name, data in files.items()}
+        entries = {name: write_synced(temporary / name, data) for name, data in files.items()}
         buffer = io.BytesIO()  # torch.save to a full disk would raise RuntimeError
         torch.save(dict(training), buffer)
-        entries[TRAINING] = _write(temporary / TRAINING, buffer.getvalue())
-        manifest = {"format": FORMAT, "step": step, "files": entries, "meta": dict(meta)}
-        manifest["sha256"] = fingerprint(manifest)
-        _write(temporary / MANIFEST, json.dumps(manifest, indent=1).encode())
-        _sync_folder(temporary)
+        entries[TRAINING] = write_synced(temporary / TRAINING, buffer.getvalue())
+        write_manifest(temporary, step, entries, dict(meta))
+        sync_folder(temporary)
         if final.exists():  # the same step again, after a forced restart
             shutil.rmtree(final)
         temporary.rename(final)
-        _sync_folder(run)
+        sync_folder(run)
     except OSError as error:
         raise OutputError(
             f"cannot save a checkpoint to {run}: {error.strerror}; free or choose another --expdir"
         ) from error
     _prune(run, keep, final)
     return final
-
-
-def mark_best(run: Path, step: int, value: float) -> bool:
-    """Records ``step`` as the best one if ``value`` (a loss) is lower than any before."""
-    best = read_best(run)
-    if not math.isfinite(value) or (best is not None and best["value"] <= value):
-        return False
-    temporary = run / f".{BEST}"
-    _write(temporary, json.dumps({"step": step, "value": value}).encode())
-    temporary.rename(run / BEST)
-    return True
-
-
-def read_best(run: Path) -> dict[str, Any] | None:
-    """``{"step", "value"}`` of the best validation, if there was one."""
-    path = run / BEST
-    try:
-        best = json.loads(path.read_text("utf-8"))
-        return {"step": int(best["step"]), "value": float(best["value"])}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        logger.warning("%s is damaged: the best checkpoint is no longer known", path)
-        return None
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -170,7 +151,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 def latest_checkpoint(run: Path) -> Checkpoint | None:
     """The newest checkpoint of a run whose files are all whole; damaged ones are named and
     passed over."""
-    for folder in sorted(_steps(run), reverse=True):
+    for folder in reversed(step_folders(run)):
         try:
             checkpoint = _open(folder)
             checkpoint.verify()
@@ -182,51 +163,15 @@ def latest_checkpoint(run: Path) -> Checkpoint | None:
 
 
 def _open(folder: Path) -> Checkpoint:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if manifest["format"] != FORMAT:
-            raise CheckpointError(f"{folder} has format {manifest['format']}, known: {FORMAT}")
-        recorded = manifest.pop("sha256")
-        if (
-            set(manifest) != {"format", "step", "files", "meta"}
-            or fingerprint(manifest) != recorded
-        ):
-            raise ValueError("not what was written")
-        return Checkpoint(folder, {key: manifest[key] for key in ("step", "files", "meta")})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / MANIFEST} is damaged; use another checkpoint") from error
-
-
-def _steps(run: Path) -> list[Path]:
-    return [path for path in run.glob("step-*") if _STEP.search(path.name)]
+    return Checkpoint(folder, read_manifest(folder))
 
 
 def _prune(run: Path, keep: int, saved: Path) -> None:
     """A checkpoint behind ``saved`` is a damaged one that training passed over."""
     best = read_best(run)
-    kept = {path.name for path in sorted(p for p in _steps(run) if p <= saved)[-keep:]}
-    kept.add(f"step-{best['step']:08d}" if best else "")
-    for path in _steps(run):
-        if path.name not in kept:
+    kept = set([path for path in step_folders(run) if path <= saved][-keep:])
+    if best is not None:
+        kept.add(step_folder(run, best["step"]))
+    for path in step_folders(run):
+        if path not in kept:
             shutil.rmtree(path)
-
-
-def _write(path: Path, data: bytes) -> dict[str, Any]:
-    path.write_bytes(data)
-    return _sync(path)
-
-
-def _sync(path: Path) -> dict[str, Any]:
-    """Flushes a file to the disk; its manifest entry."""
-    with path.open("rb+") as file:
-        data = file.read()
-        os.fsync(file.fileno())
-    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

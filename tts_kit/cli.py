@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tts_kit import __version__
+from tts_kit.config import TextConfig
 from tts_kit.errors import (
     DependencyError,
     OutputError,
@@ -51,8 +52,10 @@ def _fail(message: str, exit_code: int) -> None:
 
 def _extra_of(module: str) -> str | None:
     """The extra that installs a package the base install lacks."""
-    train = "accelerate librosa matplotlib onnx pandas safetensors soxr torch torchaudio tqdm yaml"
-    extras = {name: "train" for name in train.split()} | {"onnxruntime": "cpu"}
+    train = (
+        "accelerate librosa matplotlib onnx pandas pocketsphinx safetensors soxr torch torchaudio"
+    )
+    extras = {name: "train" for name in f"{train} tqdm yaml".split()} | {"onnxruntime": "cpu"}
     return extras.get(module.split(".")[0])
 
 
@@ -101,6 +104,35 @@ def _prepare(
     if summary.rejects:
         reasons = ", ".join(f"{reason} {n}" for reason, n in summary.rejects.items())
         click.echo(f"rejected: {reasons} (see {out / 'rejects.csv'})", err=True)
+
+
+@main.command()
+@click.option("--conf", type=_PATH, required=True, help="YAML configuration.")
+@click.option("--data", type=_PATH, required=True, help="Folder of stage 0's manifests.")
+@click.option("--out", type=_PATH, required=True, help="Folder for the alignments.")
+@click.option("--jobs", default=2, show_default=True, help="Processes that align clips.")
+@click.option("--if-guided", is_flag=True, help="Only if the configuration trains with them.")
+@click.option("--force", is_flag=True, help="Make them anew.")
+def align(conf: Path, data: Path, out: Path, jobs: int, if_guided: bool, force: bool) -> None:
+    """Find out when each word of each clip is spoken (English, with pocketsphinx)."""
+    run_command(_align, conf, data, out, jobs, if_guided, force)
+
+
+def _align(conf: Path, data: Path, out: Path, jobs: int, if_guided: bool, force: bool) -> None:
+    from tts_kit.config import load_config
+
+    config = load_config(conf)
+    if if_guided and config.train.acoustic.guided != "alignments":
+        return
+    from tts_kit.align import FAILED, align
+
+    summary = align(config, data, out, jobs=jobs, force=force)
+    if summary is None:
+        click.echo("align: done", err=True)
+        return
+    click.echo(f"align: {summary.aligned} clips in {out}", err=True)
+    if summary.failures:
+        click.echo(f"not aligned: {len(summary.failures)} (see {out / FAILED})", err=True)
 
 
 @main.command()
@@ -163,6 +195,7 @@ def _export(
 @click.option("-o", "--output", help="WAV file; `-` is standard output.", required=True)
 @click.option("-f", "--file", type=_PATH, help="Speak a text file; without TEXT, standard input.")
 @click.option("--voice", type=_PATH, required=True, help="Folder that `tts-kit export` wrote.")
+@click.option("--lexicon", type=_PATH, help="File of pronunciations: `word  HH AH0 L OW1` a line.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, another reading.")
 @click.option("--threads", default=1, show_default=True, help="Threads of onnxruntime.")
 @click.option(
@@ -177,7 +210,7 @@ def _export(
     help="Griffin-Lim needs torch and is for comparison only.",
 )
 def say(text: str | None, file: Path | None, **options: Any) -> None:
-    """Speak TEXT, a file or standard input."""
+    """Speak TEXT, a file or standard input; SSML where it begins with <speak."""
     run_command(_say, text, file, **options)
 
 
@@ -187,6 +220,7 @@ def _say(
     *,
     output: str,
     voice: Path,
+    lexicon: Path | None,
     seed: int,
     threads: int,
     provider: str,
@@ -194,13 +228,18 @@ def _say(
     vocoder: str,
 ) -> None:
     from tts_kit.runtime import Voice
+    from tts_kit.text import read_lexicon
 
     spoken = _read_text(text, file)
     loaded = Voice.load(voice, provider=provider, threads=threads)
+    words = None if lexicon is None else read_lexicon(lexicon)
     if output == "-" and raw and vocoder == "voice":
-        status = _stream_raw(loaded, spoken, seed)
+        status = _stream_raw(loaded.stream(spoken, seed=seed, lexicon=words))
     else:
-        status = _write_speech(loaded, spoken, seed, output, raw, vocoder)
+        speech = loaded.say(spoken, seed=seed, lexicon=words)
+        status = str(speech.status)
+        if status != "nothing_to_say":
+            _write_speech(loaded, speech, output, raw, vocoder)
     if status == "nothing_to_say":
         raise TextError("the text holds nothing to say: give some words")
     if status == "truncated":
@@ -221,26 +260,22 @@ def _read_text(text: str | None, file: Path | None) -> str:
         raise TextError(f"the text is not UTF-8 at byte {error.start}: convert it first") from error
 
 
-def _stream_raw(voice: Any, text: str, seed: int) -> str:
+def _stream_raw(stream: Any) -> str:
     """PCM to standard output as it is computed."""
     from tts_kit.audio import to_pcm16
 
-    stream = voice.stream(text, seed=seed)
     for chunk in stream:
         sys.stdout.buffer.write(to_pcm16(chunk))
         sys.stdout.buffer.flush()
     return str(stream.status)
 
 
-def _write_speech(voice: Any, text: str, seed: int, output: str, raw: bool, vocoder: str) -> str:
-    """A whole text as a file; nothing is written where there is nothing to say."""
+def _write_speech(voice: Any, speech: Any, output: str, raw: bool, vocoder: str) -> None:
+    """A whole text as a file."""
     import io
 
     from tts_kit.audio import to_pcm16, write_bytes, write_wav
 
-    speech = voice.say(text, seed=seed)
-    if speech.status == "nothing_to_say":
-        return str(speech.status)
     if not len(speech.wav):
         raise VoiceError("the voice gave no sound: export it again from another checkpoint")
     wav = speech.wav if vocoder == "voice" else _griffin_lim(voice, speech)
@@ -255,7 +290,6 @@ def _write_speech(voice: Any, text: str, seed: int, output: str, raw: bool, voco
         sys.stdout.buffer.flush()
     else:
         write_bytes(Path(output), data)
-    return str(speech.status)
 
 
 def _griffin_lim(voice: Any, speech: Any) -> Any:
@@ -266,6 +300,41 @@ def _griffin_lim(voice: Any, speech: Any) -> Any:
 
     mel = torch.from_numpy(np.concatenate(speech.mels, axis=1)).unsqueeze(0)
     return griffin_lim(mel, voice.info.audio)[0].clamp(-1.0, 1.0).numpy()
+
+
+@main.command("text")
+@click.argument("text", required=False)
+@click.option("-f", "--file", type=_PATH, help="Read a text file; without TEXT, standard input.")
+@click.option("--voice", type=_PATH, help="Read as this voice does.")
+@click.option("--frontend", default=TextConfig.frontend, show_default=True, help="Without --voice.")
+@click.option("--lexicon", type=_PATH, help="File of pronunciations: `word  HH AH0 L OW1` a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a piece.")
+def text_command(text: str | None, file: Path | None, **options: Any) -> None:
+    """Show how TEXT is read: normalized words, symbols, tokens, and what is dropped."""
+    run_command(_text, text, file, **options)
+
+
+def _text(
+    text: str | None,
+    file: Path | None,
+    *,
+    voice: Path | None,
+    frontend: str,
+    lexicon: Path | None,
+    as_json: bool,
+) -> None:
+    from tts_kit.text import load_frontend, open_frontend, read_lexicon, report
+    from tts_kit.voice import read_voice
+
+    written = _read_text(text, file)
+    if voice is None:
+        reader = load_frontend(frontend)
+    else:
+        info = read_voice(voice, verify=False)
+        reader = open_frontend(info.text, info.lexicon())
+    words = None if lexicon is None else read_lexicon(lexicon)
+    for line in report(reader, written, lexicon=words, as_json=as_json):
+        click.echo(line)
 
 
 @main.command()
@@ -294,3 +363,23 @@ def _info(voice: Path, as_json: bool) -> None:
     }
     for key, value in [*rows.items(), *(("warning", warning) for warning in found.warnings)]:
         click.echo(f"{key:14} {value}")
+
+
+@main.group()
+def train() -> None:
+    """Trainings; they are started by the recipe's run.sh."""
+
+
+@train.command()
+@click.argument("exp", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="For other programs.")
+def status(exp: Path, as_json: bool) -> None:
+    """Show how the trainings in EXP (such as exp/ljspeech) stand, while they run or after."""
+    run_command(_status, exp, as_json)
+
+
+def _status(exp: Path, as_json: bool) -> None:
+    from tts_kit.training import status
+
+    runs = status.read_status(exp)
+    click.echo(status.as_json(runs) if as_json else status.as_text(runs))

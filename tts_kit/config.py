@@ -72,7 +72,9 @@ class AudioConfig:
 class TextConfig:
     """Which front end turns text into tokens."""
 
-    frontend: str = "en_char"
+    frontend: str = "en_arpabet"
+    # A file of pronunciations that come before the dictionary's, beside the YAML file.
+    lexicon: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,13 @@ class Tacotron2Config:
     encoder_kernel: int = 5
     encoder_dim: int = 512  # width of the convolutions and of the memory (both directions)
     encoder_dropout: float = 0.5
+    attention: str = "location"  # location-sensitive, or "dynamic" convolution attention
     attention_dim: int = 128
     location_filters: int = 32
     location_kernel: int = 31
+    dynamic_filters: int = 8  # of dynamic convolution attention, and as many static ones
+    dynamic_kernel: int = 21
+    dynamic_prior: int = 11  # tokens that attention may go forwards in a step, and itself
     prenet_dim: int = 256
     prenet_layers: int = 2
     prenet_dropout: float = 0.5  # stays on at inference
@@ -104,8 +110,21 @@ class Tacotron2Config:
         _require(self.encoder_dim % 2 == 0, "acoustic.encoder_dim must be even (two directions)")
         for name in ("encoder_dropout", "prenet_dropout", "rnn_dropout", "postnet_dropout"):
             _require(0.0 <= getattr(self, name) < 1.0, f"acoustic.{name} must lie in [0, 1)")
-        for name in ("encoder_kernel", "location_kernel", "postnet_kernel"):
+        _require(
+            self.attention in ("location", "dynamic"),
+            f"acoustic.attention must be location or dynamic, not {self.attention!r}",
+        )
+        _require(
+            1 <= self.dynamic_prior <= self.dynamic_kernel // 2 + 1,
+            "acoustic.dynamic_prior must be at least 1 and fit into half of dynamic_kernel",
+        )
+        for name in ("encoder_kernel", "location_kernel", "dynamic_kernel", "postnet_kernel"):
             _require(getattr(self, name) % 2 == 1, f"acoustic.{name} must be odd")
+
+    @property
+    def key_dim(self) -> int:
+        """Width of the processed memory."""
+        return self.attention_dim if self.attention == "location" else 0
 
     @property
     def postnet_context(self) -> int:
@@ -128,6 +147,13 @@ class HifiganConfig:
     msd_scales: int = 3
     msd_channels: tuple[int, ...] = (128, 128, 256, 512, 1024, 1024, 1024)
     msd_groups: tuple[int, ...] = (1, 4, 16, 16, 16, 16, 1)
+    # Spectrogram discriminators (UnivNet, Jang et al. 2021), one for each (n_fft, hop, window) in
+    # samples; the paper's are (1024, 120, 600), (2048, 240, 1200), (512, 50, 240). Empty: none.
+    mrd_resolutions: tuple[tuple[int, int, int], ...] = ()
+    mrd_channels: int = 32
+    # Inverse STFT as the last layer (iSTFTNet, Kaneko et al. 2022); in samples, 0: none.
+    istft_n_fft: int = 0
+    istft_hop: int = 0
 
     def __post_init__(self) -> None:
         _require(self.resblock in (1, 2), "vocoder.resblock must be 1 or 2")
@@ -151,6 +177,19 @@ class HifiganConfig:
             "vocoder.msd_channels and msd_groups must have 7 entries",
         )
         _require(len(self.mpd_channels) == 5, "vocoder.mpd_channels must have 5 entries")
+        _require(
+            all(
+                0 < hop <= window <= n_fft and (n_fft - hop) % 2 == 0
+                for n_fft, hop, window in self.mrd_resolutions
+            ),
+            "vocoder.mrd_resolutions needs 0 < hop <= window <= n_fft, n_fft - hop even",
+        )
+        _require(self.mrd_channels >= 1, "vocoder.mrd_channels must be at least 1")
+        n_fft, hop = self.istft_n_fft, self.istft_hop
+        _require(
+            n_fft == hop == 0 or (0 < 2 * hop <= n_fft and n_fft % hop == 0 and hop % 2 == 0),
+            "vocoder.istft_hop must be even and istft_n_fft 2, 3, ... times as long, or both 0",
+        )
 
     @property
     def _upsamplings(self) -> list[tuple[int, int]]:
@@ -159,7 +198,7 @@ class HifiganConfig:
     @property
     def hop_length(self) -> int:
         """Samples a mel frame; must equal ``AudioConfig.hop_length``."""
-        return math.prod(self.upsample_rates)
+        return math.prod(self.upsample_rates) * (self.istft_hop or 1)
 
     @property
     def context(self) -> int:
@@ -173,7 +212,12 @@ class HifiganConfig:
                 self.resblock_kernels, self.resblock_dilations, strict=True
             )
         )
-        first, last = -3, self.hop_length - 1 + 3  # conv_post has kernel 7
+        first, last = 0, self.hop_length - 1
+        if self.istft_hop:  # the window's first sample is 0
+            padding = (self.istft_n_fft - self.istft_hop) // 2
+            first = -((self.istft_n_fft - 1 - padding - first) // self.istft_hop)
+            last = (last + padding - 1) // self.istft_hop
+        first, last = first - 3, last + 3  # conv_post has kernel 7
         for rate, kernel in reversed(self._upsamplings):
             padding = (kernel - rate) // 2
             first = -((reach - first + kernel - 1 - padding) // rate)
@@ -201,13 +245,18 @@ class TrainConfig:
     weight_decay: float = 1e-6
     clip_norm: float = 1.0  # largest gradient norm
     gate_weight: float = 8.0  # positive weight of the stop token
+    guided: str = "diagonal"  # attention is guided towards the diagonal, or towards "alignments"
     guided_weight: float = 1.0  # guided attention (Tachibana et al. 2017), at the first step
-    guided_sigma: float = 0.3
+    guided_sigma: float = 0.3  # width of the diagonal, a share of the sentence
+    guided_tokens: float = 2.5  # width around a given alignment, in tokens (standard deviation)
     guided_steps: int = 20_000  # guidance decays linearly to zero here
+    freeze: tuple[str, ...] = ()  # acoustic: parts that stay, such as encoder, decoder.attention
+    alignment_warning_step: int = 5000  # from here on a validation without alignment warns
     segment_length: int = 8192  # samples a clip and update (vocoder)
     mel_weight: float = 45.0  # vocoder: mel loss
     feature_weight: float = 2.0  # vocoder: feature matching
     adversarial_start: int = 0  # vocoder: first step with discriminators, mel loss alone before
+    ema: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0: none
     log_every: int = 50
     validate_every: int = 0  # steps; 0: once an epoch
     validation_clips: int = 32  # clips of the dev split a validation uses
@@ -219,6 +268,15 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(self.accumulation >= 1, "train.*.accumulation must be at least 1")
         _require(self.batch_size >= 1 and self.steps >= 1, "train.*: steps, batch_size must be > 0")
+        _require(
+            self.guided in ("diagonal", "alignments"),
+            f"train.*.guided must be diagonal or alignments, not {self.guided!r}",
+        )
+        _require(
+            self.guided_sigma > 0 and self.guided_tokens > 0,
+            "train.*.guided_sigma and guided_tokens must be positive",
+        )
+        _require(0.0 <= self.ema < 1.0, "train.*.ema must lie in [0, 1)")
         _require(self.segment_length >= 1024, "train.*.segment_length must be at least 1024")
         for name in ("keep_checkpoints", "log_every", "validation_clips"):
             _require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")
@@ -312,8 +370,14 @@ class Config:
     def __post_init__(self) -> None:
         _require(
             self.vocoder.hop_length == self.audio.hop_length,
-            f"vocoder.upsample_rates multiply to {self.vocoder.hop_length}, "
+            f"vocoder.upsample_rates (times istft_hop) multiply to {self.vocoder.hop_length}, "
             f"but audio.hop_length is {self.audio.hop_length}; make them equal",
+        )
+        reflected = max((n - hop for n, hop, _ in self.vocoder.mrd_resolutions), default=0) // 2
+        shortest = min(self.train.vocoder.segment_length, self.train.finetune.segment_length)
+        _require(
+            reflected < shortest // self.audio.hop_length * self.audio.hop_length,
+            "vocoder.mrd_resolutions has an n_fft too long for train.*.segment_length",
         )
 
 
@@ -339,17 +403,25 @@ _V3 = HifiganConfig(
     resblock_kernels=(3, 5, 7),
     resblock_dilations=((1, 2), (2, 6), (3, 12)),
 )
+_EDGE = dataclasses.replace(
+    _V3,
+    channels=192,
+    mpd_channels=(16, 32, 64, 128, 128),
+    msd_scales=2,
+    msd_channels=(16, 32, 64, 128, 128, 128, 128),
+    msd_groups=(1, 4, 8, 8, 8, 8, 1),
+)
 VOCODER_PRESETS: dict[str, HifiganConfig] = {
     "v1": HifiganConfig(),
     "v2": _V2,
     "v3": _V3,
-    "edge": dataclasses.replace(
-        _V3,
-        channels=192,
-        mpd_channels=(16, 32, 64, 128, 128),
-        msd_scales=2,
-        msd_channels=(16, 32, 64, 128, 128, 128, 128),
-        msd_groups=(1, 4, 8, 8, 8, 8, 1),
+    "edge": _EDGE,
+    "edge-istft": dataclasses.replace(
+        _EDGE,
+        upsample_rates=(8, 8),
+        upsample_kernels=(16, 16),
+        istft_n_fft=16,
+        istft_hop=4,
     ),
 }
 
@@ -371,9 +443,13 @@ def load_config(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     try:
-        return from_dict(Config(), data)
+        config = from_dict(Config(), data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    if config.text.lexicon is None:
+        return config
+    lexicon = str((path.parent / config.text.lexicon).resolve())
+    return dataclasses.replace(config, text=dataclasses.replace(config.text, lexicon=lexicon))
 
 
 def from_dict(base: T, data: Any, *, where: str = "") -> T:

@@ -16,11 +16,11 @@ from torch.utils.data import Dataset
 
 from tts_kit.audio import FloatArray, load_clip
 from tts_kit.clip_cache import ClipCache
-from tts_kit.config import AudioConfig, to_dict
+from tts_kit.config import AudioConfig, TextConfig, to_dict
 from tts_kit.corpus import AUDIO, MANIFESTS, Clip, read_clip_bytes, read_manifest
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError
 from tts_kit.mel import LogMel
-from tts_kit.text import Frontend
+from tts_kit.text import Frontend, load_frontend, read_lexicon
 
 
 class Position(NamedTuple):
@@ -57,6 +57,12 @@ def load_split(data: Path, split: str, audio: AudioConfig) -> list[Clip]:
     if settings != to_dict(audio):
         raise CorpusError(f"{data} was prepared with other audio settings: run stage 0 again")
     return read_manifest(data / MANIFESTS[split])
+
+
+def configured_frontend(text: TextConfig) -> Frontend:
+    """The front end of a configuration, with its lexicon."""
+    lexicon = None if text.lexicon is None else read_lexicon(Path(text.lexicon))
+    return load_frontend(text.frontend, lexicon=lexicon)
 
 
 class ClipAudio:

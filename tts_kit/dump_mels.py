@@ -28,7 +28,7 @@ from tts_kit.data import (
 from tts_kit.errors import CheckpointError, OutputError
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.stage import RECORD, Stage
-from tts_kit.text import Frontend, load_frontend
+from tts_kit.text import Frontend, TextInfo, open_frontend
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ def load_acoustic(checkpoint: Checkpoint) -> tuple[Tacotron2, Frontend]:
     """The trained Tacotron2 of a checkpoint, in evaluation mode, and its front end."""
     meta = checkpoint.meta
     try:
-        frontend = load_frontend(meta["text"]["frontend"], meta["text"]["symbols"])
+        frontend = open_frontend(from_dict(TextInfo(), meta["text"]), meta["lexicon"])
         config = from_dict(Tacotron2Config(), meta["acoustic"])
         audio = from_dict(AudioConfig(), meta["audio"])
     except KeyError as error:
         raise CheckpointError(f"{checkpoint.folder} is no Tacotron2 checkpoint") from error
     model = Tacotron2(len(frontend.symbols), audio.n_mels, config)
-    model.load_state_dict(checkpoint.weights("tacotron2"))
+    model.load_state_dict(checkpoint.trained("tacotron2"))
     return model.eval(), frontend
 
 

@@ -19,7 +19,7 @@ class Tacotron2Losses(NamedTuple):
     coarse: Tensor  # squared error before the postnet, mean over mel channels, sum over frames
     refined: Tensor  # the same after the postnet
     gate: Tensor  # binary cross entropy, sum over decoder steps
-    guided: Tensor  # attention away from the diagonal, sum over decoder steps
+    guided: Tensor  # attention away from where it belongs, sum over decoder steps
     frames: Tensor  # number of valid frames
     steps: Tensor  # number of valid decoder steps
 
@@ -33,8 +33,13 @@ def tacotron2_losses(
     reduction: int,
     gate_weight: float,
     guided_sigma: float,
+    guided_tokens: float,
+    positions: Tensor | None = None,
 ) -> Tacotron2Losses:
     """``mel`` (B, n_mels, F) with ``mel_lengths`` (B,) valid frames, ``token_lengths`` (B,).
+
+    ``positions`` (B, S) guides attention to a token a step; a clip whose row is NaN, and every clip
+    where it is None, is guided to the diagonal.
 
     The stop token is 1 on the step that holds the last valid frame. The gate of a step behind it is
     padding and does not count.
@@ -47,9 +52,11 @@ def tacotron2_losses(
     gate_loss = F.binary_cross_entropy_with_logits(
         gate, target, pos_weight=gate.new_tensor(gate_weight), reduction="none"
     )
-    guide = guided_attention_weights(
-        token_lengths, step_lengths, output.alignment.shape[1:], guided_sigma
-    )
+    guide = diagonal_penalty(token_lengths, step_lengths, output.alignment.shape[1:], guided_sigma)
+    if positions is not None:
+        real = length_mask(token_lengths, guide.shape[2]).unsqueeze(1) & steps.unsqueeze(2)
+        given = position_penalty(positions, guide.shape[2], guided_tokens) * real
+        guide = torch.where(torch.isnan(positions[:, :1]).unsqueeze(2), guide, given)
     return Tacotron2Losses(
         coarse=((output.mel.float() - mel).square().mean(dim=1) * valid).sum(),
         refined=((output.refined.float() - mel).square().mean(dim=1) * valid).sum(),
@@ -60,7 +67,7 @@ def tacotron2_losses(
     )
 
 
-def guided_attention_weights(
+def diagonal_penalty(
     token_lengths: Tensor, step_lengths: Tensor, shape: tuple[int, ...], sigma: float
 ) -> Tensor:
     """Penalty (B, S, L) of attention away from the diagonal: 1 - exp(-(l/L - s/S)^2 / (2 sigma^2)),
@@ -72,6 +79,14 @@ def guided_attention_weights(
     penalty = 1.0 - torch.exp(-distance.square() / (2.0 * sigma**2))
     real = length_mask(token_lengths, length).unsqueeze(1)
     return penalty * real * length_mask(step_lengths, steps).unsqueeze(2)
+
+
+def position_penalty(positions: Tensor, length: int, sigma: float) -> Tensor:
+    """Penalty (B, S, L) of attention away from ``positions`` (B, S), in tokens:
+    1 - exp(-(l - p)^2 / (2 sigma^2))."""
+    tokens = torch.arange(length, device=positions.device)
+    distance = tokens - positions.unsqueeze(2)
+    return 1.0 - torch.exp(-distance.square() / (2.0 * sigma**2))
 
 
 def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> Tensor:

@@ -26,10 +26,12 @@ from tts_kit.config import (
     to_dict,
 )
 from tts_kit.errors import OutputError, VoiceError
+from tts_kit.text import TextInfo
 
-FORMAT = 1
+FORMAT = 2
 METADATA_FILE = "voice.json"
 LICENSE_FILE = "LICENSE"
+LEXICON_FILE = "lexicon.txt"  # empty where the voice has no words of its own
 
 ENCODER, DECODER_STEP, POSTNET, VOCODER = GRAPHS = (
     "encoder",
@@ -79,15 +81,6 @@ def state_shapes(acoustic: Tacotron2Config, n_tokens: int) -> dict[str, tuple[in
 
 
 @dataclass(frozen=True)
-class TextInfo:
-    """The front end a voice was trained with; the index of a symbol is its token."""
-
-    frontend: str = ""
-    version: str = ""
-    symbols: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Context:
     """Frames on either side that an output frame of a convolutional graph depends on."""
 
@@ -128,11 +121,16 @@ class VoiceInfo:
     warnings: tuple[str, ...] = ()
     graphs: Mapping[str, FileInfo] = field(default_factory=dict)
     license_file: FileInfo = FileInfo()
+    lexicon_file: FileInfo = FileInfo()
     folder: Path = Path()
 
     def graph_bytes(self, name: str) -> bytes:
         """The graph ``name``, size and hash checked on the very bytes returned."""
         return _read_checked(self.folder, self.graphs[name])
+
+    def lexicon(self) -> str:
+        """The voice's own words in the form of ``tts_kit.text.Lexicon``."""
+        return _read_checked(self.folder, self.lexicon_file).decode("utf-8", "replace")
 
 
 def read_voice(folder: Path, *, verify: bool = True) -> VoiceInfo:
@@ -146,6 +144,7 @@ def read_voice(folder: Path, *, verify: bool = True) -> VoiceInfo:
     except ConfigError as error:
         raise VoiceError(f"{folder / METADATA_FILE}: {error}; {_REMEDY}") from error
     _read_checked(folder, info.license_file)
+    _read_checked(folder, info.lexicon_file)
     for entry in info.graphs.values():
         if verify:
             _read_checked(folder, entry)
@@ -155,7 +154,12 @@ def read_voice(folder: Path, *, verify: bool = True) -> VoiceInfo:
 
 
 def write_voice(
-    folder: Path, info: VoiceInfo, graphs: Mapping[str, bytes], license_text: str
+    folder: Path,
+    info: VoiceInfo,
+    graphs: Mapping[str, bytes],
+    license_text: str,
+    *,
+    lexicon_text: str = "",
 ) -> VoiceInfo:
     """Writes a voice folder and reads it back.
 
@@ -166,12 +170,14 @@ def write_voice(
     folder = Path(folder).resolve()
     # Hidden names beside the folder: a rename within one file system cannot stop half-way.
     new, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("new", "old"))
-    license_bytes = license_text.encode()
-    files = {GRAPH_FILES[name]: graphs[name] for name in GRAPHS} | {LICENSE_FILE: license_bytes}
+    license_bytes, lexicon_bytes = license_text.encode(), lexicon_text.encode()
+    files = {GRAPH_FILES[name]: graphs[name] for name in GRAPHS}
+    files |= {LICENSE_FILE: license_bytes, LEXICON_FILE: lexicon_bytes}
     filled = dataclasses.replace(
         info,
         graphs={name: _describe(GRAPH_FILES[name], graphs[name]) for name in GRAPHS},
         license_file=_describe(LICENSE_FILE, license_bytes),
+        lexicon_file=_describe(LEXICON_FILE, lexicon_bytes),
     )
     files[METADATA_FILE] = _dump_metadata(filled)
     try:
@@ -297,6 +303,7 @@ def _parse(data: dict[str, Any], folder: Path) -> VoiceInfo:
         warnings=tuple(str(line) for line in _typed(data, "warnings", list)),
         graphs=_graphs(_typed(data, "graphs", dict)),
         license_file=_file(data["license_file"], "license_file", LICENSE_FILE),
+        lexicon_file=_file(data["lexicon_file"], "lexicon_file", LEXICON_FILE),
     )
     if info.vocoder.hop_length != info.audio.hop_length:
         raise ConfigError("audio and vocoder differ in hop_length")

@@ -15,6 +15,8 @@ Usage: ./run.sh [options]
   --nproc N               training processes (default 1)
   --mixed_precision P     no, bf16 or fp16 (default no)
   --init-from DIR         folder with tacotron2/ and hifigan/ checkpoints to start from
+  --alignments DIR        forced alignments of the clips (default: made in stage 1 if the
+                          configuration says train.acoustic.guided: alignments)
   --wandb PROJECT         log to Weights & Biases as well
   --split-seed N          seed of the train/dev/test split (default 1234)
   --max-rejects SHARE     largest share of clips stage 0 may reject (default 0.01)
@@ -23,7 +25,7 @@ USAGE
 }
 
 stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir="" expdir=""
-nproc=1 mixed_precision=no init_from="" wandb="" split_seed="" max_rejects="" force=""
+nproc=1 mixed_precision=no init_from="" alignments="" wandb="" split_seed="" max_rejects="" force=""
 
 die() { echo "error: $1" >&2; exit 2; }
 
@@ -32,7 +34,7 @@ while [ $# -gt 0 ]; do
         -h|--help) usage; exit 0 ;;
         --force) force=--force; shift; continue ;;
         --stage|--stop-stage|--stop_stage|--corpus|--conf|--tag|--datadir|--expdir|--nproc|\
-        --mixed_precision|--mixed-precision|--init-from|--init_from|--wandb|--split-seed|--max-rejects) ;;
+        --mixed_precision|--mixed-precision|--init-from|--init_from|--alignments|--wandb|--split-seed|--max-rejects) ;;
         *) die "unknown option $1; see ./run.sh --help" ;;
     esac
     [ $# -ge 2 ] || die "$1 needs a value; see ./run.sh --help"
@@ -56,6 +58,7 @@ tag=${tag:-$(basename "$corpus")}
 datadir=$(realpath -m "${datadir:-$here/data}") expdir=$(realpath -m "${expdir:-$here/exp}")
 [ ! -e "$conf" ] || conf=$(realpath "$conf")
 [ -z "$init_from" ] || init_from=$(realpath -m "$init_from")
+[ -z "$alignments" ] || alignments=$(realpath -m "$alignments")
 case "$corpus" in ljspeech|practice) ;; *) corpus=$(realpath -m "$corpus") ;; esac
 cd "$here"
 
@@ -78,7 +81,12 @@ if runs 0; then
 fi
 if runs 1; then
     announce 1 "Tacotron2"
-    train acoustic --out "$exp/tacotron2" ${init_from:+--init-from "$init_from/tacotron2"}
+    if [ -z "$alignments" ]; then
+        tts-kit align --if-guided --conf "$conf" --data "$data" --out "$data/alignments" $force
+        [ ! -d "$data/alignments" ] || alignments=$data/alignments
+    fi
+    train acoustic --out "$exp/tacotron2" ${init_from:+--init-from "$init_from/tacotron2"} \
+        ${alignments:+--alignments "$alignments"}
 fi
 if runs 2; then
     announce 2 "HiFi-GAN"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +14,7 @@ from tts_kit.config import HifiganConfig
 
 LEAKY_SLOPE = 0.1
 LAST_LEAKY_SLOPE = 0.01  # the published code's default slope before the last convolution
+MAX_LOG_MAGNITUDE = math.log(100.0)  # a spectrum of full scale stays far below
 
 
 class ResBlock(nn.Module):
@@ -51,6 +54,32 @@ class MultiReceptiveField(nn.Module):
         return torch.stack([block(x) for block in self.blocks]).mean(dim=0)
 
 
+class InverseSTFT(nn.Module):
+    """Magnitude and phase to waveform (iSTFTNet, Kaneko et al. 2022, arXiv:2203.02395, section 2).
+
+    One transposed convolution with fixed weights: windowed inverse DFT, overlap-add and division by
+    the sum of the squared windows. Frame i of F is centred on samples i * hop to (i + 1) * hop - 1
+    of F * hop, so nothing has to be reflected at the ends: the published code pads its input by a
+    frame there, which a stream cannot. At both ends the window sum counts frames that do not exist.
+    """
+
+    synthesis: Tensor  # (n_fft + 2, 1, n_fft): what a real or an imaginary part adds to the wave
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        self.hop, self.padding = hop, (n_fft - hop) // 2
+        self.register_buffer("synthesis", _inverse_dft(n_fft, hop).float(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-magnitude and the sine's argument (B, n_fft + 2, F) to the wave (B, F * hop)."""
+        with torch.autocast(x.device.type, enabled=False):
+            log_magnitude, angle = x.to(self.synthesis.dtype).chunk(2, dim=1)
+            magnitude, phase = log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp(), angle.sin()
+            parts = torch.cat((magnitude * phase.cos(), magnitude * phase.sin()), dim=1)
+            wav = F.conv_transpose1d(parts, self.synthesis, stride=self.hop, padding=self.padding)
+        return wav.squeeze(1)
+
+
 class Generator(nn.Module):
     """Log-mel to waveform: transposed convolutions, each followed by a mean of ResBlocks."""
 
@@ -70,17 +99,23 @@ class Generator(nn.Module):
             )
         )
         self.stages = nn.ModuleList(MultiReceptiveField(width, config) for width in widths[1:])
-        self.conv_post = weight_norm(nn.Conv1d(widths[-1], 1, 7, padding=3))
+        n_fft, hop = config.istft_n_fft, config.istft_hop
+        self.conv_post = weight_norm(nn.Conv1d(widths[-1], n_fft + 2 if hop else 1, 7, padding=3))
+        self.inverse_stft = InverseSTFT(n_fft, hop) if hop else None
         for module in [*self.upsamplers, *self.stages.modules(), self.conv_post]:
             if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d)):
                 module.weight = nn.init.normal_(torch.empty_like(module.weight), 0.0, 0.01)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """``mel`` (B, n_mels, F) to the wave (B, F * hop_length) in [-1, 1]."""
+        """``mel`` (B, n_mels, F) to the wave (B, F * hop_length), in [-1, 1] unless an
+        inverse STFT makes it, as in the paper: its loud parts may pass that."""
         x: Tensor = self.conv_pre(mel)
         for upsampler, stage in zip(self.upsamplers, self.stages, strict=True):
             x = stage(upsampler(F.leaky_relu(x, LEAKY_SLOPE)))
         x = self.conv_post(F.leaky_relu(x, LAST_LEAKY_SLOPE))
+        if self.inverse_stft is not None:
+            wav: Tensor = self.inverse_stft(x)
+            return wav
         return x.tanh().squeeze(1)
 
     def fold_weight_norm(self) -> None:
@@ -100,6 +135,18 @@ def vocode(generator: Generator, mel: Tensor, silence: float) -> Tensor:
     wav: Tensor = generator(F.pad(mel, (context, context), value=silence))
     edge = context * generator.config.hop_length
     return wav[:, edge:-edge]
+
+
+def _inverse_dft(n_fft: int, hop: int) -> Tensor:
+    """The weights of ``InverseSTFT`` in float64, for a periodic Hann window."""
+    window = torch.hann_window(n_fft, dtype=torch.float64)
+    total = window.square().view(-1, hop).sum(dim=0)  # repeats every hop
+    bins = torch.arange(n_fft // 2 + 1).unsqueeze(1)
+    angle = 2 * math.pi / n_fft * (bins * torch.arange(n_fft) % n_fft).double()
+    both_sides = torch.full((n_fft // 2 + 1, 1), 2.0, dtype=torch.float64)
+    both_sides[0] = both_sides[-1] = 1.0  # these have no mirrored bin
+    basis = torch.cat((both_sides * angle.cos(), -both_sides * angle.sin())) / n_fft
+    return (basis * window / total.repeat(n_fft // hop)).unsqueeze(1)
 
 
 def _conv(channels: int, kernel: int, dilation: int) -> nn.Module:

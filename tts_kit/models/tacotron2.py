@@ -18,6 +18,7 @@ from tts_kit.config import Tacotron2Config
 from tts_kit.models.attention import AttentionState, LocationAttention
 from tts_kit.models.attention_loop import AttentionLoop
 from tts_kit.models.dropout import dropout, dropout_mask
+from tts_kit.models.dynamic_attention import DynamicAttention, attend
 
 
 class Tacotron2Output(NamedTuple):
@@ -103,6 +104,25 @@ class Prenet(nn.Module):
         return x
 
 
+def make_attention(config: Tacotron2Config) -> LocationAttention | DynamicAttention:
+    """The attention of the configured kind."""
+    if config.attention == "dynamic":
+        return DynamicAttention(
+            config.attention_rnn_dim,
+            config.attention_dim,
+            filters=config.dynamic_filters,
+            kernel=config.dynamic_kernel,
+            prior=config.dynamic_prior,
+        )
+    return LocationAttention(
+        config.attention_rnn_dim,
+        config.encoder_dim,
+        config.attention_dim,
+        filters=config.location_filters,
+        kernel=config.location_kernel,
+    )
+
+
 class Decoder(nn.Module):
     """Prenet, attention LSTM, attention, decoder LSTM and projections (section 2.2)."""
 
@@ -113,13 +133,7 @@ class Decoder(nn.Module):
         context, hidden = config.encoder_dim, config.decoder_rnn_dim
         self.prenet = Prenet(n_mels, config.prenet_dim, config.prenet_layers, config.prenet_dropout)
         self.attention_rnn = nn.LSTMCell(config.prenet_dim + context, config.attention_rnn_dim)
-        self.attention = LocationAttention(
-            config.attention_rnn_dim,
-            context,
-            config.attention_dim,
-            filters=config.location_filters,
-            kernel=config.location_kernel,
-        )
+        self.attention = make_attention(config)
         self.decoder_rnn = nn.LSTM(config.attention_rnn_dim + context, hidden)
         self.projection = nn.Linear(hidden + context, n_mels * config.reduction)
         self.gate = nn.Linear(hidden + context, 1)
@@ -148,6 +162,11 @@ class Decoder(nn.Module):
         """The recurrent part: ``prenet`` (S, B, P) to hidden state and context (S, B, A + E) and
         alignment (B, S, L)."""
         cell, attention = self.attention_rnn, self.attention
+        if isinstance(attention, DynamicAttention):
+            padding = ~length_mask(token_lengths, memory.shape[1])
+            masks = self._rnn_masks(prenet)
+            states, alignment = attend(attention, cell, prenet, memory, padding, masks)
+            return states, alignment.transpose(0, 1)
         width = prenet.shape[2]
         dtype = prenet.dtype  # bfloat16 under autocast: everything is cast once, before the loop
         # Columns as in a state of the loop: the hidden state, then the context.

@@ -1,7 +1,30 @@
-"""Text to tokens: the same code for training and for the device; standard library only."""
+"""Text to tokens: the same code for training and for the device; the standard library, and numpy
+in the letter-to-sound model alone."""
 
-from tts_kit.text.frontend import Encoded, Frontend, load_frontend
+from tts_kit.text.frontend import (
+    Encoded,
+    Frontend,
+    TextInfo,
+    WordTokens,
+    load_frontend,
+    open_frontend,
+)
+from tts_kit.text.lexicon import Lexicon, read_lexicon
+from tts_kit.text.report import report
+from tts_kit.text.split import SentenceSplitter, split_sentences
 from tts_kit.text.spoken import Dropped
-from tts_kit.text.split import split_sentences
 
-__all__ = ["Dropped", "Encoded", "Frontend", "load_frontend", "split_sentences"]
+__all__ = [
+    "Dropped",
+    "Encoded",
+    "Frontend",
+    "Lexicon",
+    "SentenceSplitter",
+    "TextInfo",
+    "WordTokens",
+    "load_frontend",
+    "open_frontend",
+    "read_lexicon",
+    "report",
+    "split_sentences",
+]

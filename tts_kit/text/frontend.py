@@ -1,122 +1,328 @@
-"""The front end of a voice: text in, tokens out, and a report of what had no symbol."""
+"""The front end of a voice: text in, tokens out, each word tied to the text it came from.
+
+A text is cut into sentences, a sentence is normalized to spoken words, these are pronounced, and
+their symbols become tokens. Training and the device run the very same code.
+"""
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from tts_kit.errors import UsageError, VoiceError
-from tts_kit.text.normalize import fold, speak
-from tts_kit.text.spoken import Dropped
-from tts_kit.text.split import sentence_spans
-from tts_kit.text.symbols import END, SYMBOLS
+from tts_kit.errors import TextError, UsageError, VoiceError
+from tts_kit.text.characters import Characters
+from tts_kit.text.espeak_words import EspeakWords
+from tts_kit.text.lexicon import Lexicon
+from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes, is_ssml, parse_ssml
+from tts_kit.text.normalize import normalize
+from tts_kit.text.phonemize import Arpabet
+from tts_kit.text.split import SentenceSplitter, sentence_spans
+from tts_kit.text.spoken import Dropped, Spoken, gaps, join
+from tts_kit.text.symbols import BORDER, END
 
 logger = logging.getLogger(__name__)
 
-MAX_CHARACTERS = 250  # of one spoken piece; attention gets lost in longer ones
+MAX_SYMBOLS = 300  # of one piece: a number may grow many times when it is spoken
 _SHOWN = 5  # dropped characters that a warning lists
+_FINAL = frozenset(".?!")
+
+
+@dataclass(frozen=True)
+class TextInfo:
+    """What a model was trained with, kept in checkpoints and voices; the index of a symbol is its
+    token."""
+
+    frontend: str = ""
+    version: str = ""
+    symbols: tuple[str, ...] = ()
+    lexicon: str = ""  # SHA-256 of the lexicon in its canonical form
+
+
+@dataclass(frozen=True)
+class WordTokens:
+    """A stretch of the caller's text (code points), what it is read as, and the tokens that speak
+    it."""
+
+    text: str
+    start: int
+    end: int
+    token_start: int
+    token_end: int
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """``tokens`` index the front end's symbols and end with the end symbol."""
+    """One piece to be spoken at once. ``tokens`` end with the end symbol."""
 
     tokens: tuple[int, ...]
     normalized: str
-    dropped: tuple[Dropped, ...]
+    words: tuple[WordTokens, ...]
+    dropped: tuple[Dropped, ...] = ()
+    pause: float = 0.0  # seconds of silence asked for before it
+    rate: float = 1.0  # of speaking; 2 is twice as fast
+    gain: float = 1.0
 
     @property
     def speakable(self) -> bool:
-        """Whether there is anything but punctuation and space."""
-        return any(character.isalpha() for character in self.normalized)
+        """Whether there is anything but punctuation."""
+        return bool(self.words)
+
+
+class Pronouncer(Protocol):
+    """What makes symbols of spoken words."""
+
+    name: str
+    version: str
+    symbols: tuple[str, ...]
+
+    def __init__(self, lexicon: Lexicon) -> None: ...
+
+    def pronounce(self, spoken: Sequence[Spoken]) -> list[tuple[tuple[str, ...], ...]]:
+        """For each entry of one sentence its words, each a tuple of symbols; none for a mark."""
+        ...
+
+
+PRONOUNCERS: dict[str, type[Pronouncer]] = {
+    Arpabet.name: Arpabet,
+    Characters.name: Characters,
+    EspeakWords.name: EspeakWords,
+}
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A spoken word, or a mark (with ``word`` False): what is never cut in two."""
+
+    shown: Spoken
+    symbols: tuple[str, ...]
+    gap: bool  # a space stands before it
+    word: bool
 
 
 class Frontend:
-    """Plain characters of normalized English."""
+    """Text to tokens by one of the ``PRONOUNCERS``, with the voice's own lexicon."""
 
-    name = "en_char"
-    version = "1"
-    symbols: tuple[str, ...] = SYMBOLS
+    def __init__(self, pronouncer: type[Pronouncer], lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+        self._kind, self._pronouncer = pronouncer, pronouncer(lexicon)
+        own = self._pronouncer
+        self.info = TextInfo(own.name, own.version, own.symbols, lexicon.sha256)
+        self._index = {symbol: token for token, symbol in enumerate(self.info.symbols)}
 
-    def __init__(self) -> None:
-        self._index = {symbol: token for token, symbol in enumerate(self.symbols)}
-
-    def normalize(self, text: str) -> str:
-        """Spoken words in lower case, punctuation kept; unknown characters leave a space."""
-        return speak(fold(text)[0])
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbol of each token."""
+        return self.info.symbols
 
     def encode(self, text: str) -> Encoded:
-        """One sentence as tokens; ``dropped`` counts positions in ``text`` as handed in."""
-        encoded = self._encode(text, 0)
-        _warn(encoded.dropped)
-        return encoded
+        """The whole of ``text`` as one piece, of any length: what training reads."""
+        spoken, dropped = _speak(Segment(text, Plain(0, len(text))))
+        _warn(dropped)
+        units = _closed(self._units(spoken, self._pronouncer), ".")
+        return replace(self._piece(units), dropped=dropped)
 
-    def sentences(self, text: str) -> Iterator[Encoded]:
-        """The sentences of ``text`` one after the other, each encoded only when asked for.
+    def sentences(
+        self, text: str | Iterable[str], *, lexicon: Lexicon | None = None
+    ) -> Iterator[Encoded]:
+        """The pieces of ``text`` one after the other, each made only when asked for.
 
-        Pieces hold at most ``MAX_CHARACTERS`` characters: longer sentences are cut at a clause,
-        else at a space. ``dropped`` counts positions in the whole ``text``.
+        ``text`` may also come in parts, as a language model writes it: a sentence is given as soon
+        as it is certain. A text that begins with ``<speak`` is SSML, which must be whole.
+        ``lexicon`` comes before the voice's own. Positions count code points of the whole text.
         """
+        pronouncer = self._pronouncer
+        if lexicon is not None:
+            pronouncer = self._kind(lexicon.over(self.lexicon))
         warned = False
-        for start, end in sentence_spans(text):
-            encoded = self._encode(text[start:end], start)
-            if encoded.dropped and not warned:
-                _warn(encoded.dropped)
+        for segment in _segments(text):
+            spoken, dropped = _speak(segment)
+            if dropped and not warned:
+                _warn(dropped)
                 warned = True
-            dropped = encoded.dropped
-            for piece in _pieces(encoded.normalized):
-                yield Encoded(self._tokens(piece), piece, dropped)
-                dropped = ()
+            pause = segment.pause
+            for units in _pieces(self._units(spoken, pronouncer)):
+                yield replace(
+                    self._piece(units),
+                    dropped=dropped,
+                    pause=pause,
+                    rate=segment.rate,
+                    gain=segment.gain,
+                )
+                dropped, pause = (), 0.0
 
-    def _encode(self, text: str, offset: int) -> Encoded:
-        folded, positions = fold(text)
-        normalized = speak(folded)
-        dropped = tuple(Dropped(text[p], offset + p) for p in positions)
-        return Encoded(self._tokens(normalized), normalized, dropped)
+    @staticmethod
+    def _units(spoken: Sequence[Spoken], pronouncer: Pronouncer) -> list[_Unit]:
+        pronounced = pronouncer.pronounce(spoken)
+        units: list[_Unit] = []
+        for item, gap, words in zip(spoken, gaps(spoken), pronounced, strict=True):
+            if item.kind == "mark":
+                units.append(_Unit(item, (item.text,), gap, word=False))
+                continue
+            texts = item.text.split()
+            if len(texts) != len(words):  # a caller's phonemes
+                texts = [item.text, *[""] * (len(words) - 1)]
+            for word_text, symbols in zip(texts, words, strict=True):
+                shown = replace(item, text=word_text)
+                units.append(_Unit(shown, symbols[:MAX_SYMBOLS], gap, word=True))
+                gap = True
+        return units
 
-    def _tokens(self, normalized: str) -> tuple[int, ...]:
-        return (*(self._index[character] for character in normalized), self._index[END])
+    def _piece(self, units: Sequence[_Unit]) -> Encoded:
+        tokens: list[int] = []
+        words: list[WordTokens] = []
+        for i, unit in enumerate(units):
+            if unit.gap and i > 0:
+                tokens.append(self._index[BORDER])
+            start = len(tokens)
+            tokens += [self._index[symbol] for symbol in unit.symbols]
+            if not unit.word:
+                continue
+            said, span = unit.shown.text, (unit.shown.start, unit.shown.end)
+            if words and (words[-1].start, words[-1].end) == span:  # one stretch, several words
+                before = words.pop()
+                said, start = f"{before.text} {said}".rstrip(), before.token_start
+            words.append(WordTokens(said, *span, start, len(tokens)))
+        tokens.append(self._index[END])
+        shown = join([unit.shown for unit in units if unit.shown.text])
+        return Encoded(tuple(tokens), shown, tuple(words))
 
 
-def load_frontend(name: str, symbols: Sequence[str] | None = None) -> Frontend:
-    """The front end called ``name``.
+def load_frontend(name: str, *, lexicon: Lexicon | None = None) -> Frontend:
+    """The front end called ``name``, one of ``PRONOUNCERS``."""
+    if name not in PRONOUNCERS:
+        raise UsageError(f"unknown text front end {name!r}; known: {', '.join(PRONOUNCERS)}")
+    return Frontend(PRONOUNCERS[name], lexicon or Lexicon())
 
-    ``symbols``, where given, are those of a checkpoint or voice: VoiceError if they are not the
-    front end's own, because its tokens would mean other sounds.
+
+def open_frontend(info: TextInfo, lexicon: str) -> Frontend:
+    """The front end that a checkpoint or voice was made with, and the text of its lexicon.
+
+    VoiceError where this version has another one, because its tokens would mean other sounds.
     """
-    if name != Frontend.name:
-        message = f"unknown text front end {name!r}; known: {Frontend.name}"
-        raise UsageError(message) if symbols is None else VoiceError(message)
-    frontend = Frontend()
-    if symbols is not None and tuple(symbols) != frontend.symbols:
+    try:
+        frontend = load_frontend(info.frontend, lexicon=Lexicon.parse(lexicon))
+    except (UsageError, TextError) as error:
+        raise VoiceError(str(error)) from error
+    if difference := _difference(info, frontend.info):
         raise VoiceError(
-            f"the symbols differ from those of {name} version {frontend.version}: "
-            f"{_difference(tuple(symbols), frontend.symbols)}; train and export again, "
-            "or use the tts-kit version that made it"
+            f"the text front end {info.frontend} is not the one it was trained with: {difference}; "
+            "train and export again, or use the tts-kit version that made it"
         )
     return frontend
 
 
-def _difference(found: tuple[str, ...], own: tuple[str, ...]) -> str:
-    for index, (theirs, ours) in enumerate(zip(found, own, strict=False)):
+def _difference(found: TextInfo, own: TextInfo) -> str:
+    for index, (theirs, ours) in enumerate(zip(found.symbols, own.symbols, strict=False)):
         if theirs != ours:
             return f"symbol {index} is {theirs!r} there and {ours!r} here"
-    return f"{len(found)} symbols there and {len(own)} here"
+    if len(found.symbols) != len(own.symbols):
+        return f"{len(found.symbols)} symbols there and {len(own.symbols)} here"
+    if found.version != own.version:
+        return f"version {found.version} there and {own.version} here"
+    return "" if found.lexicon == own.lexicon else "the lexicon was changed"
 
 
-def _pieces(normalized: str) -> Iterator[str]:
-    """``normalized`` in pieces of at most MAX_CHARACTERS; an empty text is one empty piece."""
+def _segments(text: str | Iterable[str]) -> Iterator[Segment]:
+    """One sentence after the other, with what the markup says of it."""
+    parts = iter([text] if isinstance(text, str) else text)
+    head = ""
+    for part in parts:  # enough to see whether it is SSML
+        head += part
+        if len(head.lstrip()) >= len("<speak>"):
+            break
+    parts = itertools.chain([head], parts)
+    if is_ssml(head):
+        for segment in parse_ssml("".join(parts)):
+            yield from _sentences_of(segment)
+        return
+    splitter = SentenceSplitter()
+    for part in parts:
+        for start, sentence in splitter.feed(part):
+            yield Segment(sentence, Plain(start, len(sentence)))
+    for start, sentence in splitter.flush():
+        yield Segment(sentence, Plain(start, len(sentence)))
+
+
+def _sentences_of(segment: Segment) -> Iterator[Segment]:
+    pause, fixed = segment.pause, segment.fixed
+    for start, end in sentence_spans(segment.text):
+        sentence = segment.text[start:end]
+        own = sentence.count(FIXED)
+        yield replace(
+            segment,
+            text=sentence,
+            spans=segment.spans[start:end],
+            fixed=fixed[:own],
+            pause=pause,
+        )
+        pause, fixed = 0.0, fixed[own:]
+
+
+def _speak(segment: Segment) -> tuple[list[Spoken], tuple[Dropped, ...]]:
+    """A sentence as spoken words, with positions in the caller's text."""
+    spoken: list[Spoken] = []
+    dropped: list[Dropped] = []
+    at = 0
+    for start, end, item in [*_fixed(segment), (len(segment.text), len(segment.text), None)]:
+        normalized = normalize(segment.text[at:start])
+        spoken += [_placed(word, segment.spans, at) for word in normalized.spoken]
+        for lost in normalized.dropped:
+            dropped.append(replace(lost, position=segment.spans[at + lost.position][0]))
+        if item is not None:
+            spoken.append(_placed(replace(item, start=start, end=end), segment.spans, 0))
+        at = end
+    return spoken, tuple(dropped)
+
+
+def _fixed(segment: Segment) -> list[tuple[int, int, Spoken]]:
+    """Where the markup says how to speak, in order: start and end in the segment's text."""
+    fixed = iter(segment.fixed)
+    found = [
+        (start, start + 1, next(fixed))
+        for start, character in enumerate(segment.text)
+        if character == FIXED and segment.fixed
+    ]
+    for (start, end), phonemes in inline_phonemes(segment.text):
+        written = segment.text[start:end]
+        found.append((start, end, Spoken(written, start, end, phonemes=phonemes)))
+    return sorted(found, key=lambda place: place[0])
+
+
+def _placed(item: Spoken, spans: Sequence[tuple[int, int]], at: int) -> Spoken:
+    """``item``, whose span counts from ``at``, at its place in the caller's text."""
+    end = spans[at + item.end - 1][1] if at + item.end else 0
+    start = spans[at + item.start][0] if item.start < item.end else end
+    return replace(item, start=start, end=end)
+
+
+def _pieces(units: list[_Unit]) -> Iterator[list[_Unit]]:
+    """The units of a sentence in pieces of at most ``MAX_SYMBOLS``; at least one piece."""
     start = 0
-    while len(normalized) - start > MAX_CHARACTERS:
-        window = normalized[start : start + MAX_CHARACTERS]
-        middle = MAX_CHARACTERS // 2
-        clause = max(window.rfind(mark, middle) for mark in (", ", "; ", ": ", ". ", "? ", "! "))
-        space = window.rfind(" ", 1)
-        cut = clause + 1 if clause > 0 else space if space > 0 else MAX_CHARACTERS
-        yield window[:cut].strip()
-        start += cut
-    yield normalized[start:].strip()
+    while True:
+        size, end = 0, start
+        while end < len(units) and size + len(units[end].symbols) + 1 <= MAX_SYMBOLS:
+            size += len(units[end].symbols) + units[end].gap
+            end += 1
+        end = max(end, start + 1)
+        if end >= len(units):
+            yield _closed(units[start:], ".")
+            return
+        marks = [i + 1 for i in range(start + (end - start) // 2, end) if not units[i].word]
+        end = marks[-1] if marks else end
+        yield _closed(units[start:end], ",")
+        start = end
+
+
+def _closed(units: list[_Unit], mark: str) -> list[_Unit]:
+    """``units`` with ``mark`` behind them if they end with a word: voices have hardly heard a text
+    that stops without one."""
+    if not units or not units[-1].word:
+        return units
+    end = units[-1].shown.end
+    return [*units, _Unit(Spoken(mark, end, end, "mark"), (mark,), gap=False, word=False)]
 
 
 def _warn(dropped: tuple[Dropped, ...]) -> None:

@@ -19,6 +19,11 @@ _ORDINALS = {
     "nine": "ninth",
     "twelve": "twelfth",
 }
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_ROMAN_PARTS = (
+    *((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L")),
+    *((40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")),
+)
 
 
 def cardinal(digits: str) -> str:
@@ -88,6 +93,74 @@ def plural(words: str) -> str:
 def spell(digits: str) -> str:
     """``"42"`` -> ``"four two"``."""
     return " ".join(_ONES[int(digit)] for digit in digits)
+
+
+def pairs(digits: str) -> str:
+    """A label, as people say a house or a page: ``"249"`` -> ``"two forty-nine"``.
+
+    Longer than four digits or with a leading zero: digit by digit.
+    """
+    if len(digits) < 3 and digits[0] != "0":
+        return cardinal(digits)
+    if digits[0] == "0" or len(digits) > 4:
+        return spell(digits)
+    if digits.endswith("000"):
+        return cardinal(digits)
+    head, rest = _below_hundred(int(digits[:-2])), int(digits[-2:])
+    if rest == 0:
+        return f"{head} hundred"
+    return f"{head} {'oh ' + _ONES[rest] if rest < 10 else _below_hundred(rest)}"
+
+
+def pairs_or_year(digits: str) -> str:
+    """A number known to be a year: ``"323"`` -> ``"three twenty-three"``."""
+    if len(digits) == 4 and (is_year(digits) or digits < "1100"):
+        return year(digits) if is_year(digits) else cardinal(digits.lstrip("0") or "0")
+    return pairs(digits)
+
+
+def two_digits(digits: str) -> str:
+    """A short year or a minute: ``"07"`` -> ``"oh seven"``."""
+    if digits[0] == "0" and digits != "00":
+        return f"oh {_ONES[int(digits)]}"
+    return cardinal(digits.lstrip("0") or "0")
+
+
+def fraction(numerator: str, denominator: str) -> str:
+    """``("3", "4")`` -> ``"three quarters"``; what has no short name is read with "over"."""
+    top, bottom = numerator.lstrip("0") or "0", denominator.lstrip("0") or "0"
+    named = len(bottom) < 3 or bottom in ("100", "1000", "10000", "1000000")
+    if bottom in ("0", "1") or not named or len(top) > 3:
+        return f"{cardinal(numerator)} over {cardinal(denominator)}"
+    if bottom == "2":
+        part = "half" if top == "1" else "halves"
+    else:
+        part = "quarter" if bottom == "4" else ordinal(bottom)
+        if part.startswith("one ") and len(bottom) > 2:
+            part = part[4:]
+        part += "" if top == "1" else "s"
+    return f"{cardinal(top)} {part}"
+
+
+def roman(numeral: str) -> int:
+    """``"XIV"`` -> 14; 0 where ``numeral``, in capitals, is not a proper Roman number."""
+    if not 1 <= len(numeral) <= 15:
+        return 0
+    total = 0
+    for letter, following in zip(numeral, numeral[1:] + " ", strict=True):
+        value = _ROMAN.get(letter, 0)
+        if not value:
+            return 0
+        total += -value if value < _ROMAN.get(following, 0) else value
+    return total if total > 0 and _to_roman(total) == numeral else 0
+
+
+def _to_roman(value: int) -> str:
+    letters = []
+    for size, name in _ROMAN_PARTS:
+        count, value = divmod(value, size)
+        letters.append(name * count)
+    return "".join(letters)
 
 
 def _below_thousand(value: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -27,3 +28,34 @@ class Dropped:
 
     character: str
     position: int
+
+
+def gaps(spoken: Sequence[Spoken]) -> list[bool]:
+    """Whether a space stands before each entry when they are written in a row."""
+    result: list[bool] = []
+    glued = True  # nothing yet, or an opening mark
+    for index, item in enumerate(spoken):
+        opening = item.text == "("
+        closing = item.kind == "mark" and item.text not in ("(", "-")
+        if item.text == '"':
+            opening = _opens(spoken, index)
+            closing = not opening
+        result.append(not (glued or closing))
+        glued = opening
+    return result
+
+
+def _opens(spoken: Sequence[Spoken], index: int) -> bool:
+    """Whether a double quote stands directly before a word and not directly behind one."""
+    mark = spoken[index]
+    if index + 1 == len(spoken):
+        return False
+    if index and spoken[index - 1].end == mark.start:
+        return spoken[index - 1].text == "("
+    return spoken[index + 1].start == mark.end or index == 0
+
+
+def join(spoken: Sequence[Spoken]) -> str:
+    """What is spoken as one line of text."""
+    pairs = zip(gaps(spoken), spoken, strict=True)
+    return "".join(f" {item.text}" if gap else item.text for gap, item in pairs)

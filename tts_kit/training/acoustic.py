@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tts_kit.alignment import alignment_health
+from tts_kit.alignment import alignment_health, alignment_hits, is_right
 from tts_kit.cli import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
@@ -23,45 +24,59 @@ from tts_kit.data import (
     ClipAudio,
     Position,
     collate_acoustic,
+    configured_frontend,
     load_split,
 )
-from tts_kit.errors import CheckpointError
+from tts_kit.errors import UsageError
+from tts_kit.forced_alignment import alignments_hash
 from tts_kit.inference import free_run
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
-from tts_kit.text import Frontend, load_frontend
+from tts_kit.text import Frontend
+from tts_kit.training.ema import Ema
+from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
-from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels
+from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels, plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
+from tts_kit.training.warm_start import Frozen, acoustic_weights, trained_parameters
 
 logger = logging.getLogger(__name__)
 
 SPOKEN = 3  # validation sentences that are also decoded free-running
 
 
-def train(options: RunOptions) -> None:
-    """Trains until ``train.acoustic.steps``, from the last checkpoint if there is one."""
+def train(options: RunOptions, alignments: Path | None = None) -> None:
+    """Trains until ``train.acoustic.steps``, from the last checkpoint if there is one.
+
+    ``alignments`` is a folder of forced alignments: what validation measures against, and with
+    ``train.acoustic.guided: alignments`` what attention is guided to.
+    """
     config = load_config(options.conf)
-    frontend = load_frontend(config.text.frontend)
+    frontend = configured_frontend(config.text)
     settings = config.train.acoustic
-    depends_on = (config.audio, config.text, frontend.version, config.acoustic)
+    depends_on: tuple[Any, ...] = (config.audio, frontend.info, config.acoustic)
+    if settings.guided == "alignments":
+        if alignments is None:
+            raise UsageError(
+                "train.acoustic.guided is alignments: make them with `tts-kit align` and name the "
+                "folder with --alignments"
+            )
+        depends_on += (alignments_hash(alignments),)
     run = TrainingRun("tacotron2", options, config, settings, depends_on=depends_on)
-    if run.init is not None and run.init.meta.get("text", {}).get("symbols") != list(
-        frontend.symbols
-    ):
-        raise CheckpointError(f"{run.init.folder} has other symbols than {frontend.name}")
     if run.is_done:
         logger.info("tacotron2: done, %d steps", run.step)
         run.finish()
         return
-    trainer = AcousticTrainer(run, frontend)
+    trainer = AcousticTrainer(run, frontend, alignments)
     trainer.fit()
 
 
 class AcousticTrainer:
     """The training loop and its validation."""
 
-    def __init__(self, run: TrainingRun, frontend: Frontend) -> None:
+    def __init__(
+        self, run: TrainingRun, frontend: Frontend, alignments: Path | None = None
+    ) -> None:
         self.run, self.config, self.settings = run, run.config, run.train
         cache = run.options.data / CACHE
         audio = self.config.audio
@@ -71,14 +86,28 @@ class AcousticTrainer:
         )
         dev = load_split(run.options.data, "dev", audio)[: self.settings.validation_clips]
         self.dev = AcousticDataset(ClipAudio(dev, audio, cache=cache), frontend)
+        self.guidance = Guidance(
+            alignments,
+            [*clips, *dev],
+            frontend,
+            audio=audio,
+            reduction=self.config.acoustic.reduction,
+        )
         self.collate = functools.partial(
             collate_acoustic, reduction=self.config.acoustic.reduction, silence=audio.silence
         )
         torch.manual_seed(self.settings.seed)
         model = Tacotron2(len(frontend.symbols), audio.n_mels, self.config.acoustic)
-        run.start({"tacotron2": model})
+        initial = None
+        if run.init is not None and run.resumed is None:
+            initial = {"tacotron2": acoustic_weights(run.init, model, frontend.symbols)}
+        run.start({"tacotron2": model}, initial)
+        self.frozen = Frozen(model, self.settings.freeze)
+        self.ema = Ema(model, self.settings.ema) if self.settings.ema else None
+        if self.ema is not None and run.resumed is not None:
+            self.ema.load_state_dict(run.resumed.weights("tacotron2_ema"))
         optimizer = torch.optim.Adam(
-            model.parameters(),
+            trained_parameters(model),
             lr=self.settings.learning_rate,
             betas=self.settings.betas,
             weight_decay=self.settings.weight_decay,
@@ -88,11 +117,8 @@ class AcousticTrainer:
         run.restore({"optimizer": self.optimizer})
         self.meta = {
             "audio": to_dict(audio),
-            "text": {
-                "frontend": frontend.name,
-                "version": frontend.version,
-                "symbols": list(frontend.symbols),
-            },
+            "text": to_dict(frontend.info),
+            "lexicon": frontend.lexicon.canonical,
             "acoustic": to_dict(self.config.acoustic),
         }
 
@@ -109,7 +135,9 @@ class AcousticTrainer:
             if validated:
                 self._validate()
             if validated or run.is_due(settings.checkpoint_every, epoch):
-                networks = {"tacotron2": self.model}
+                networks: dict[str, Any] = {"tacotron2": self.model}
+                if self.ema is not None:
+                    networks["tacotron2_ema"] = self.ema
                 run.save(networks, {"optimizer": self.optimizer}, self.meta)
         run.finish()
 
@@ -121,17 +149,16 @@ class AcousticTrainer:
             to_device(next(batches), accelerator.device) for _ in range(self.settings.accumulation)
         ]
         frames, steps = self._count(window)
+        run.logbook.count(frames)
         total: dict[str, Tensor] = {}
         self.model.train()
+        self.frozen.keep()
         buffers = [buffer.clone() for buffer in self.model.buffers()]
         for batch in window:
             with accelerator.accumulate(self.model):
                 _, parts = self._losses(self.model, batch)
                 loss, values = self._weigh(parts, frames, steps)
-                # accelerate divides by the accumulation, DDP by the processes: undo both, for
-                # the sums were divided by the totals already.
-                scale = accelerator.num_processes * self.settings.accumulation
-                accelerator.backward(loss * scale)
+                run.backward(loss)
                 if accelerator.sync_gradients:
                     ids = [clip for b in window for clip in b.ids]
                     norm = run.update(self.optimizer, self.model, ids)
@@ -140,6 +167,8 @@ class AcousticTrainer:
         if norm is None:  # batch norm has seen what broke the step: forget it too
             for buffer, before in zip(self.model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
+        elif self.ema is not None:
+            self.ema.update()
         if norm is None or (run.step + 1) % self.settings.log_every != 0:
             return {}
         stacked = accelerator.reduce(torch.stack(list(total.values())), "sum").tolist()
@@ -157,6 +186,9 @@ class AcousticTrainer:
 
     def _losses(self, model: Any, batch: AcousticBatch) -> tuple[Tacotron2Output, Tacotron2Losses]:
         output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+        positions = None
+        if self.settings.guided == "alignments":
+            positions = self.guidance.positions(batch.ids, output.gate.shape[1])
         return output, tacotron2_losses(
             output,
             batch.mel,
@@ -165,6 +197,8 @@ class AcousticTrainer:
             reduction=self.config.acoustic.reduction,
             gate_weight=self.settings.gate_weight,
             guided_sigma=self.settings.guided_sigma,
+            guided_tokens=self.settings.guided_tokens,
+            positions=None if positions is None else positions.to(batch.mel.device),
         )
 
     def _weigh(
@@ -188,13 +222,21 @@ class AcousticTrainer:
             model = self.run.accelerator.unwrap_model(self.model)
             model.eval()
             # Its own random numbers: a validation must not change what training draws next.
-            with torch.random.fork_rng(devices=[]):
+            averaged = nullcontext() if self.ema is None else self.ema.applied()
+            with torch.random.fork_rng(devices=[]), averaged:
                 torch.manual_seed(self.settings.seed)
                 values = self._teacher_forced(model)
                 values |= self._free_running(model)
             self.run.log("dev", values)
+            if self.run.step + 1 >= self.settings.alignment_warning_step and not is_right(values):
+                logger.warning(
+                    "step %d: attention does not follow the text yet: look at %s; guided: "
+                    "alignments helps, and so do texts that say exactly what is spoken",
+                    self.run.step + 1,
+                    self._pictures() / "alignments.png",
+                )
             self.run.mark_best(values["mel_refined"])
-            self.run.log_images(self._pictures())
+            self.run.log_media(self._pictures())
         self.run.accelerator.wait_for_everyone()
 
     def _pictures(self) -> Path:
@@ -204,6 +246,7 @@ class AcousticTrainer:
     def _teacher_forced(self, model: Tacotron2) -> dict[str, float]:
         n_clips, size = len(self.dev.audio.clips), self.settings.batch_size
         sums: dict[str, float] = {}
+        hits = spoken = 0
         device = self.run.accelerator.device
         for start in range(0, n_clips, size):
             indices = range(start, min(start + size, n_clips))
@@ -211,20 +254,34 @@ class AcousticTrainer:
             output, parts = self._losses(model, batch)
             for name, value in parts._asdict().items():
                 sums[name] = sums.get(name, 0.0) + float(value)
+            found = self._hits(batch, output)
+            hits, spoken = hits + found[0], spoken + found[1]
             if start == 0:
                 frames = int(batch.mel_lengths[0])
-                mels = {"recording": batch.mel, "before postnet": output.mel}
-                mels["teacher-forced"] = output.refined
-                plot_mels(
-                    self._pictures() / "teacher-forced-mel.png",
-                    {name: mel[0, :, :frames].float().cpu().numpy() for name, mel in mels.items()},
+                true, predicted = (
+                    mel[0, :, :frames].float().cpu().numpy() for mel in (batch.mel, output.refined)
                 )
+                plot_triptych(self._pictures() / "teacher-forced-mel.png", true, predicted)
         return {
             "mel_coarse": sums["coarse"] / sums["frames"],
             "mel_refined": sums["refined"] / sums["frames"],
             "gate": sums["gate"] / sums["steps"],
             "guided": sums["guided"] / sums["steps"],
+            **({"alignment_accuracy": hits / spoken} if spoken else {}),
         }
+
+    def _hits(self, batch: AcousticBatch, output: Tacotron2Output) -> tuple[int, int]:
+        """Steps of a batch whose attention is right, of how many that can be judged."""
+        reduction = self.config.acoustic.reduction
+        hits = spoken = 0
+        for i, (clip, frames) in enumerate(zip(batch.ids, batch.mel_lengths.tolist(), strict=True)):
+            steps = -(-frames // reduction)
+            target = self.guidance.target(clip, steps)
+            if target is not None:
+                alignment = output.alignment[i, :steps].float().cpu().numpy()
+                found = alignment_hits(alignment, *target)
+                hits, spoken = hits + found[0], spoken + found[1]
+        return hits, spoken
 
     @torch.no_grad()
     def _free_running(self, model: Tacotron2) -> dict[str, float]:
@@ -249,6 +306,7 @@ class AcousticTrainer:
             "coverage": float(np.mean([h.coverage for h in healths])),
             "backward_jumps": float(np.mean([h.backward_jumps for h in healths])),
             "focus": float(np.mean([h.focus for h in healths])),
+            "diagonality": float(np.mean([h.diagonality for h in healths])),
             "stopped": float(np.mean(stopped)),
         }
 
@@ -261,8 +319,9 @@ class AcousticTrainer:
 
 @click.command(help=__doc__)
 @training_options
-def main(**options: Any) -> None:
-    run_command(train, RunOptions(**options))
+@click.option("--alignments", type=click.Path(path_type=Path), help="Folder of forced alignments.")
+def main(alignments: Path | None, **options: Any) -> None:
+    run_command(train, RunOptions(**options), alignments)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tts_kit.audio import FloatArray
+from tts_kit.training.metrics import read_records
 
 
 def plot_mels(path: Path, panels: dict[str, FloatArray]) -> None:
@@ -23,6 +23,27 @@ def plot_mels(path: Path, panels: dict[str, FloatArray]) -> None:
         axis.set(title=title, ylabel="mel channel")
         figure.colorbar(image, ax=axis, label="log magnitude")
     axes[-1].set_xlabel("frame")
+    _save(figure, path)
+
+
+def plot_triptych(path: Path, true: FloatArray, predicted: FloatArray) -> None:
+    """Two mels (n_mels, F) of the same clip and their difference, with its mean size."""
+    error = predicted - true
+    largest = max(float(abs(error).max()), 1e-6)
+    low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+    panels = {
+        "true": (true, low, high, "viridis"),
+        "predicted": (predicted, low, high, "viridis"),
+        f"error, mean {abs(error).mean():.3f}": (error, -largest, largest, "RdBu_r"),
+    }
+    figure = Figure(figsize=(9, 6.6), layout="constrained")
+    for axis, (title, (mel, least, most, colours)) in zip(
+        figure.subplots(3, 1, sharex=True), panels.items(), strict=True
+    ):
+        image = axis.imshow(mel, origin="lower", aspect="auto", vmin=least, vmax=most, cmap=colours)
+        axis.set(title=title, ylabel="mel channel")
+        figure.colorbar(image, ax=axis, label="log magnitude")
+    axis.set_xlabel("frame")
     _save(figure, path)
 
 
@@ -48,18 +69,21 @@ def plot_gate(path: Path, logits: FloatArray, threshold: float) -> None:
     _save(figure, path)
 
 
-def plot_losses(metrics: Path, path: Path) -> None:
-    """Every curve of a ``metrics.jsonl``: one panel a quantity, training and validation in it."""
+def plot_losses(run: Path, path: Path) -> None:
+    """Every curve of a run's metrics: one panel a quantity, training and validation in it."""
     curves: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-    for line in metrics.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        for name, value in record["values"].items():
-            curves[name][record["split"]].append((record["step"], value))
+    for record in read_records(run):
+        for name, value in record.values.items():
+            curves[name][record.split].append((record.step, value))
     if not curves:
         return
     columns = min(3, len(curves))
     rows = -(-len(curves) // columns)
-    figure = Figure(figsize=(5 * columns, 3 * rows), layout="constrained")
+    figure = Figure(figsize=(5 * columns, 3 * rows))
+    # A constrained layout of a dozen panels would take seconds at every validation.
+    figure.subplots_adjust(
+        0.15 / columns, 0.2 / rows, 1 - 0.02 / columns, 1 - 0.1 / rows, 0.25, 0.5
+    )
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, (name, splits) in zip(grid, sorted(curves.items()), strict=False):
         for split, points in splits.items():

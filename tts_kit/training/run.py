@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import os
-import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import accelerate
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from tts_kit import __version__
-from tts_kit.checkpoint import (
-    Checkpoint,
-    latest_checkpoint,
-    mark_best,
-    open_checkpoint,
-    save_checkpoint,
-)
+from tts_kit.checkpoint import Checkpoint, latest_checkpoint, open_checkpoint, save_checkpoint
+from tts_kit.checkpoint_files import mark_best
 from tts_kit.config import Config, TrainConfig, fingerprint, to_dict
 from tts_kit.corpus import manifest_hash
 from tts_kit.data import BatchStream, load_split
-from tts_kit.errors import CheckpointError, DependencyError, OutputError, TrainingError, UsageError
+from tts_kit.errors import CheckpointError, TrainingError, UsageError
 from tts_kit.stage import Stage
-from tts_kit.training.plots import plot_losses
+from tts_kit.training.accelerator import make_accelerator
+from tts_kit.training.ema import Ema
+from tts_kit.training.lock import RunLock
+from tts_kit.training.logbook import Logbook
+from tts_kit.training.provenance import describe_process
+from tts_kit.voice import METADATA_FILE
 
 logger = logging.getLogger(__name__)
 
-METRICS = "metrics.jsonl"
 # Settings that do not change the curve: a run goes on when only these changed.
 _FREE = ("steps", "log_every", "validate_every", "validation_clips", "checkpoint_every")
-_FREE_TOO = ("keep_checkpoints", "cache", "workers")
+_FREE_TOO = ("keep_checkpoints", "cache", "workers", "alignment_warning_step")
 _MAX_BAD_STEPS = 10  # non-finite steps in a row before training stops
 
 
@@ -71,7 +63,12 @@ class TrainingRun:
         depends_on: tuple[Any, ...],
     ) -> None:
         self.name, self.options, self.config, self.train = name, options, config, train
-        self.accelerator = make_accelerator(options, train.accumulation)
+        self.accelerator = make_accelerator(
+            options.out,
+            accumulation=train.accumulation,
+            mixed_precision=options.mixed_precision,
+            wandb=options.wandb is not None,
+        )
         self.is_main = self.accelerator.is_main_process
         self.init = self._initial_checkpoint()
         load_split(options.data, "train", config.audio)  # refuses other audio before any change
@@ -85,16 +82,24 @@ class TrainingRun:
             None if self.init is None else self.init.manifest["files"],
         )
         self.stage = Stage(name, options.out, inputs)
+        self._lock = RunLock(options.out) if self.is_main else None
         if self.is_main:
             self.stage.begin(force=options.force, keep_old=True)
         self.accelerator.wait_for_everyone()
         self.resumed = latest_checkpoint(options.out)
         self.step = 0 if self.resumed is None else self.resumed.step
+        self._check_all_resume_here()
+        self.logbook = Logbook(name, options.out, self.accelerator)
         self._bad_steps: Counter[int] = Counter()  # in a row, an optimizer
 
     def _initial_checkpoint(self) -> Checkpoint | None:
         if self.options.init_from is None:
             return None
+        if (self.options.init_from / METADATA_FILE).is_file():
+            raise UsageError(
+                f"{self.options.init_from} is a voice, whose weights are folded for speaking and "
+                "cannot be trained: give --init-from the checkpoint that it was exported from"
+            )
         checkpoint, out = open_checkpoint(self.options.init_from), self.options.out.resolve()
         if out in checkpoint.folder.resolve().parents:
             raise UsageError(
@@ -103,26 +108,43 @@ class TrainingRun:
         check_audio(checkpoint, self.config.audio.mel_settings)
         return checkpoint
 
+    def _check_all_resume_here(self) -> None:
+        """Processes that went on from different steps would train on, each for itself."""
+        here = torch.tensor([self.step], device=self.accelerator.device)
+        steps = sorted(set(self.accelerator.gather(here).tolist()))
+        if len(steps) > 1:
+            raise TrainingError(
+                f"the processes see checkpoints of different steps {steps} in {self.options.out}: "
+                "put --out on a disk that all machines share"
+            )
+
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to train."""
         return self.step >= self.train.steps
 
-    def start(self, networks: dict[str, nn.Module]) -> None:
-        """Loads the weights to go on from, and opens logs and trackers."""
+    def start(
+        self, networks: dict[str, nn.Module], initial: Mapping[str, dict[str, Tensor]] | None = None
+    ) -> None:
+        """Loads the weights to go on from, and opens logs and trackers. A run that is not resumed
+        starts from ``initial`` weights where given, else from those of ``--init-from``."""
         source = self.resumed or self.init
         if source is not None:
             for name, network in networks.items():
-                try:
-                    network.load_state_dict(source.weights(name))
-                except RuntimeError as error:
+                # A resumed run goes on from its own weights, another one from their average.
+                if self.resumed is None and initial is not None:
+                    weights = initial[name]
+                else:
+                    weights = source.weights(name) if self.resumed else source.trained(name)
+                if misfit := _misfit(network, weights):
                     raise CheckpointError(
-                        f"{source.folder} holds a {name} of another size: use the configuration "
-                        "it was trained with"
-                    ) from error
+                        f"{source.folder} holds a {name} of another size ({misfit}): use the "
+                        "configuration it was trained with"
+                    )
+                network.load_state_dict(weights)
+        self._open_logbook()
         if not self.is_main:
             return
-        self._open_logs()
         count = sum(p.numel() for network in networks.values() for p in network.parameters())
         logger.info(
             "%s: %.2f M parameters, step %d of %d, %d process(es), precision %s",
@@ -154,20 +176,19 @@ class TrainingRun:
 
     def steps(self) -> Iterator[int]:
         """The steps still to do, with a progress bar; seeds torch anew from (seed, step, rank)."""
-        with tqdm(
-            total=self.train.steps,
-            initial=self.step,
-            desc=self.name,
-            unit="step",
-            disable=not self.is_main,
-            mininterval=1.0,
-        ) as self._bar:
+        with self.logbook.progress(self.step, self.train.steps) as bar:
             while not self.is_done:
                 rank = self.accelerator.process_index
                 torch.manual_seed(hash((self.train.seed, self.step, rank)) & 0x7FFFFFFF)
                 yield self.step
                 self.step += 1
-                self._bar.update()
+                bar.update()
+
+    def backward(self, share: Tensor) -> None:
+        """Gradients of one batch's share of an update's loss: sums over the batch, divided by the
+        totals of the whole update, that is of all its batches on all processes."""
+        # accelerate divides by the accumulation, DDP by the processes; the totals did that.
+        self.accelerator.backward(share * self.accelerator.num_processes * self.train.accumulation)
 
     def update(
         self, optimizer: torch.optim.Optimizer, network: nn.Module, ids: list[str]
@@ -198,26 +219,13 @@ class TrainingRun:
         return None
 
     def log(self, split: str, values: dict[str, float]) -> None:
-        """Metrics to the progress bar, ``metrics.jsonl``, TensorBoard and W&B."""
-        if not self.is_main:
-            return
-        at = self.step + 1
-        rounded = {name: round(value, 6) for name, value in values.items()}
-        record = {"step": at, "split": split, "time": round(time.time(), 1), "values": rounded}
-        with (self.options.out / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        self.accelerator.log({f"{split}/{k}": v for k, v in values.items()}, step=at)
-        shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())
-        tqdm.write(f"{self.name} {split} step {at}: {shown}")
+        """Metrics after the present step."""
+        self.logbook.log(self.step + 1, split, values)
 
-    def log_images(self, folder: Path) -> None:
-        """The PNGs of a validation to TensorBoard and W&B."""
-        import matplotlib.image
-
-        images = {p.stem: matplotlib.image.imread(p)[None, ..., :3] for p in folder.glob("*.png")}
-        for tracker in self.accelerator.trackers:
-            layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
-            tracker.log_images(images, step=self.step + 1, **layout)
+    def log_media(self, folder: Path) -> None:
+        """Pictures, audio and loss curves of the validation after the present step."""
+        self.logbook.log_media(self.step + 1, folder)
+        self.logbook.draw_losses()
 
     def is_due(self, every: int, epoch_batches: int) -> bool:
         """Whether something that happens ``every`` steps (0: once an epoch) is due after this
@@ -227,7 +235,7 @@ class TrainingRun:
 
     def save(
         self,
-        networks: dict[str, nn.Module],
+        networks: dict[str, nn.Module | Ema],
         optimizers: dict[str, torch.optim.Optimizer],
         meta: dict[str, Any],
     ) -> None:
@@ -239,16 +247,19 @@ class TrainingRun:
             save_checkpoint(
                 self.options.out,
                 self.step + 1,
-                networks={
-                    n: self.accelerator.unwrap_model(network).state_dict()
-                    for n, network in networks.items()
-                },
+                networks={name: self._state(network) for name, network in networks.items()},
                 training=training,
                 meta={"stage": self.name, "tts_kit": __version__, **meta},
                 keep=self.train.keep_checkpoints,
             )
-            plot_losses(self.options.out / METRICS, self.options.out / "losses.png")
+            self.logbook.say(f"saved step {self.step + 1}")
         self.accelerator.wait_for_everyone()
+
+    def _state(self, network: nn.Module | Ema) -> dict[str, Tensor]:
+        if isinstance(network, Ema):
+            return network.state_dict()
+        state: dict[str, Tensor] = self.accelerator.unwrap_model(network).state_dict()
+        return state
 
     def restore(self, optimizers: dict[str, torch.optim.Optimizer]) -> None:
         """Puts the optimizers back where the resumed checkpoint left them."""
@@ -270,56 +281,22 @@ class TrainingRun:
         if self.is_main:
             self.stage.finish(steps=self.step, **results)
         self.accelerator.end_training()
+        if self._lock is not None:
+            self._lock.release()
 
-    def _open_logs(self) -> None:
-        out = self.options.out
-        settings = {
+    def _open_logbook(self) -> None:
+        about = {
+            "stage": self.name,
             "config": to_dict(self.config),
             "train": to_dict(self.train),
+            "seed": self.train.seed,
             "mixed_precision": self.options.mixed_precision,
             "processes": self.accelerator.num_processes,
             "corpus": manifest_hash(self.options.data),
-            "git": git_revision(),
-            "packages": {
-                "torch": torch.__version__,
-                "accelerate": accelerate.__version__,
-                "tts-kit": __version__,
-            },
+            "init_from": None if self.init is None else str(self.init.folder),
+            **describe_process(),
         }
-        try:
-            (out / "run.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
-            _truncate(out / METRICS, self.step)
-        except OSError as error:
-            raise OutputError(f"cannot write {out}: {error.strerror}; choose --expdir") from error
-        self.accelerator.init_trackers(self.options.wandb or "logs")
-
-
-def make_accelerator(options: RunOptions, accumulation: int) -> Accelerator:
-    """The Accelerator of a training stage, after the checks that accelerate leaves out."""
-    if options.mixed_precision == "fp16" and not torch.cuda.is_available():
-        raise UsageError("fp16 needs a CUDA device; on CPU use --mixed_precision bf16 or no")
-    trackers = ["tensorboard"]
-    if options.wandb is not None:
-        try:
-            import wandb  # type: ignore[import-not-found]  # noqa: F401
-        except ImportError as error:
-            raise DependencyError("--wandb needs wandb: pip install wandb") from error
-        trackers.append("wandb")
-    accelerator = Accelerator(
-        # Without this, several processes on CPU silently train apart from each other.
-        cpu=not torch.cuda.is_available(),
-        mixed_precision=options.mixed_precision,
-        gradient_accumulation_steps=accumulation,
-        log_with=trackers,
-        project_dir=str(options.out),
-    )
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if accelerator.num_processes != started:
-        raise TrainingError(
-            f"{started} processes were started, accelerate joined {accelerator.num_processes}: "
-            "start them with torchrun, as run.sh --nproc does"
-        )
-    return accelerator
+        self.logbook.open(self.step, about, self.options.wandb or "logs")
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
@@ -339,29 +316,18 @@ def check_audio(checkpoint: Checkpoint, audio: dict[str, Any]) -> None:
         )
 
 
-def git_revision() -> str | None:
-    """Commit of the working copy this package runs from, if it is one."""
-    try:
-        result = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout.strip() or None
-
-
-def _logged_step(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf  # half a line, as a full disk leaves it
-
-
-def _truncate(metrics: Path, step: int) -> None:
-    """Drops what an interrupted run logged behind the checkpoint that training goes on from."""
-    lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-    kept = [line for line in lines if _logged_step(line) <= step]
-    metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+def _misfit(network: nn.Module, weights: dict[str, Tensor]) -> str:
+    """How ``weights`` differ from what the configuration's network has; empty where they fit."""
+    wanted = network.state_dict()
+    differing = {
+        "has no": sorted(wanted.keys() - weights.keys()),
+        "has a superfluous": sorted(weights.keys() - wanted.keys()),
+        "has another shape of": sorted(
+            key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
+        ),
+    }
+    return ", ".join(
+        f"{what} {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+        for what, keys in differing.items()
+        if keys
+    )

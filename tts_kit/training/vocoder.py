@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tts_kit.audio import write_wav
@@ -28,12 +30,13 @@ from tts_kit.data import (
 )
 from tts_kit.dump_mels import dump_identity
 from tts_kit.errors import CheckpointError, CorpusError
-from tts_kit.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from tts_kit.mel import LogMel
-from tts_kit.models.discriminators import Discriminators, Judgement
+from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator, vocode
+from tts_kit.training.adversarial import discriminators_side, generators_side
+from tts_kit.training.ema import Ema
 from tts_kit.training.options import training_options
-from tts_kit.training.plots import plot_mels
+from tts_kit.training.plots import plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
 
 logger = logging.getLogger(__name__)
@@ -102,6 +105,11 @@ class VocoderTrainer:
             "generator": self.generator_adam,
             "discriminators": self.discriminator_adam,
         }
+        self.ema: Ema | None = None
+        if self.settings.ema:
+            self.ema = Ema(run.accelerator.unwrap_model(self.generator), self.settings.ema)
+            if run.resumed is not None:
+                self.ema.load_state_dict(run.resumed.weights("generator_ema"))
         run.restore(self.optimizers)
         self.log_mel = LogMel(self.audio).to(run.accelerator.device)
         self.meta = {"audio": to_dict(self.audio), "vocoder": to_dict(self.config.vocoder)}
@@ -116,12 +124,18 @@ class VocoderTrainer:
         for step in run.steps():
             values = self._train_step(batches)
             if (step + 1) % settings.log_every == 0 and values:
-                run.log("train", {name: float(value) for name, value in values.items()})
+                run.log("train", values)
             validated = run.is_due(settings.validate_every, epoch)
             if validated:
-                self._validate()
+                with contextlib.nullcontext() if self.ema is None else self.ema.applied():
+                    self._validate()
             if validated or run.is_due(settings.checkpoint_every, epoch):
-                networks = {"generator": self.generator, "discriminators": self.discriminators}
+                networks: dict[str, nn.Module | Ema] = {
+                    "generator": self.generator,
+                    "discriminators": self.discriminators,
+                }
+                if self.ema is not None:
+                    networks["generator_ema"] = self.ema
                 run.save(networks, self.optimizers, self.meta)
         run.finish()
 
@@ -134,7 +148,7 @@ class VocoderTrainer:
             logger.warning("left out, shorter than a segment: %s", " ".join(short))
         return [clip for clip in clips if clip.id not in set(short)]
 
-    def _train_step(self, batches: Iterator[VocoderBatch]) -> dict[str, Tensor]:
+    def _train_step(self, batches: Iterator[VocoderBatch]) -> dict[str, float]:
         """One update of the discriminators and one of the generator."""
         accelerator, settings = self.run.accelerator, self.settings
         adversarial = self.run.step >= settings.adversarial_start
@@ -142,63 +156,67 @@ class VocoderTrainer:
             to_device(next(batches), accelerator.device) for _ in range(settings.accumulation)
         ]
         ids = [clip for batch in window for clip in batch.ids]
+        shares = self._shares(window)
         self.generator.train()
-        fakes = []
-        for batch in window if adversarial else ():
+        # One forward serves both updates; an accumulated window would have to keep all its graphs.
+        shared = self.generator(window[0].mel) if adversarial and len(window) == 1 else None
+        sums: defaultdict[str, Tensor] = defaultdict(lambda: shares[0].new_zeros(()))
+        norms: list[float | None] = []
+        for batch, share in zip(window, shares, strict=True) if adversarial else ():
             with accelerator.accumulate(self.discriminators):
-                # The generator's gradients belong to its own update, so none are kept here.
-                with torch.no_grad():
-                    fake = accelerator.unwrap_model(self.generator)(batch.mel)
-                real, judged = self._judge(self.discriminators, batch.wav, fake)
-                loss = discriminator_loss(real, judged)
-                accelerator.backward(loss)
-                fakes.append(loss.detach())
+                loss = self._discriminator_loss(batch, shared) * share
+                self.run.backward(loss)
+                sums["discriminator"] += loss.detach()
                 if accelerator.sync_gradients:
-                    self.run.update(self.discriminator_adam, self.discriminators, ids)
-        values: dict[str, Tensor] = {}
-        for batch in window:
+                    norms.append(self.run.update(self.discriminator_adam, self.discriminators, ids))
+        for batch, share in zip(window, shares, strict=True):
             with accelerator.accumulate(self.generator):
-                loss, values = self._generator_loss(batch, adversarial)
-                accelerator.backward(loss)
+                loss, values = self._generator_loss(batch, shared, adversarial)
+                self.run.backward(loss * share)
+                for name, value in values.items():
+                    sums[name] += value * share
                 if accelerator.sync_gradients:
-                    self.run.update(self.generator_adam, self.generator, ids)
-        if fakes:
-            values["discriminator"] = torch.stack(fakes).mean()
-        return values
+                    norms.append(self.run.update(self.generator_adam, self.generator, ids))
+                    if self.ema is not None and norms[-1] is not None:
+                        self.ema.update()
+        if None in norms or (self.run.step + 1) % settings.log_every != 0:
+            return {}
+        stacked = accelerator.reduce(torch.stack(list(sums.values())), "sum").tolist()
+        return dict(zip(sums, stacked, strict=True))
+
+    def _shares(self, window: list[VocoderBatch]) -> list[Tensor]:
+        """The share of each batch in an update's clips, over all processes: a rank whose last
+        batch is smaller must not count for more. Segments are of one length."""
+        sizes = torch.tensor(
+            [float(len(b.ids)) for b in window], device=self.run.accelerator.device
+        )
+        total = self.run.accelerator.reduce(sizes.sum(), "sum")
+        self.run.logbook.count(total * self.dataset.frames)
+        return list(sizes / total)
+
+    def _discriminator_loss(self, batch: VocoderBatch, fake: Tensor | None) -> Tensor:
+        """Of ``fake``, or of a wave that is generated here."""
+        if fake is None:
+            with torch.no_grad():
+                fake = self.run.accelerator.unwrap_model(self.generator)(batch.mel)
+        return discriminators_side(self.discriminators, batch.wav, fake)
 
     def _generator_loss(
-        self, batch: VocoderBatch, adversarial: bool
+        self, batch: VocoderBatch, fake: Tensor | None, adversarial: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """HiFi-GAN equations 5 and 6; before ``adversarial_start`` the mel loss alone."""
-        fake = self.generator(batch.mel)
+        if fake is None:
+            fake = self.generator(batch.mel)
         # Against the mel of the recording, also where the input is a predicted one.
         mel_loss = F.l1_loss(self.log_mel(fake), self.log_mel(batch.wav))
         loss = self.settings.mel_weight * mel_loss
         values = {"mel": mel_loss.detach()}
         if adversarial:
-            # Only the generator learns from this, so the discriminators are called without
-            # gradients of their own and outside their wrapper: its hooks expect every gradient.
             judge = self.run.accelerator.unwrap_model(self.discriminators)
-            judge.requires_grad_(False)
-            real, judged = self._judge(judge, batch.wav, fake)
-            adversary = adversarial_loss(judged)
-            features = feature_matching_loss(real, judged)
-            judge.requires_grad_(True)
+            adversary, features = generators_side(judge, batch.wav, fake)
             loss = loss + adversary + self.settings.feature_weight * features
             values |= {"adversarial": adversary.detach(), "features": features.detach()}
         return loss, {"loss": loss.detach(), **values}
-
-    @staticmethod
-    def _judge(
-        discriminators: Any, real: Tensor, fake: Tensor
-    ) -> tuple[list[Judgement], list[Judgement]]:
-        """Judges recordings and generated waves in one call, as distributed training needs."""
-        both: list[Judgement] = discriminators(torch.cat((real, fake)))
-        n = len(real)
-        return (
-            [Judgement(j.score[:n], [f[:n] for f in j.features]) for j in both],
-            [Judgement(j.score[n:], [f[n:] for f in j.features]) for j in both],
-        )
 
     @torch.no_grad()
     def _validate(self) -> None:
@@ -219,12 +237,12 @@ class VocoderTrainer:
                     write_wav(
                         folder / f"{clip.id}.wav", wav[0].cpu().numpy(), self.audio.sample_rate
                     )
-                    panels = {"recording": self.dev.mel(i), "copy": copied}
-                    plot_mels(folder / f"{clip.id}.png", {k: m.numpy() for k, m in panels.items()})
+                    true = self.dev.mel(i).numpy()
+                    plot_triptych(folder / f"{clip.id}.png", true, copied.numpy())
             loss = sum(losses) / len(losses)
             self.run.log("dev", {"mel": loss})
             self.run.mark_best(loss)
-            self.run.log_images(folder)
+            self.run.log_media(folder)
         self.run.accelerator.wait_for_everyone()
 
 

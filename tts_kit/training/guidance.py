@@ -1,0 +1,90 @@
+"""Forced alignments of the training clips as targets of the attention."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tts_kit.audio import FloatArray
+from tts_kit.config import AudioConfig
+from tts_kit.corpus import Clip
+from tts_kit.errors import CorpusError
+from tts_kit.forced_alignment import (
+    Guide,
+    alignment_file,
+    make_guide,
+    read_alignment,
+)
+from tts_kit.text import Frontend
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 5  # clips without alignment that the log names
+
+
+class Guidance:
+    """Where attention belongs at each decoder step, for the clips that have an alignment."""
+
+    def __init__(
+        self,
+        folder: Path | None,
+        clips: Sequence[Clip],
+        frontend: Frontend,
+        *,
+        audio: AudioConfig,
+        reduction: int,
+    ) -> None:
+        self._step = audio.hop_length * reduction / audio.sample_rate  # seconds
+        self._guides: dict[str, Guide] = {}
+        if folder is None:
+            return
+        without = []
+        for clip in clips:
+            words = read_alignment(alignment_file(folder, clip.id), clip.duration)
+            if words is None:
+                without.append(f"{clip.id} (no file)")
+                continue
+            encoded = frontend.encode(clip.normalized)
+            try:
+                self._guides[clip.id] = make_guide(
+                    words,
+                    encoded.words,
+                    n_tokens=len(encoded.tokens),
+                    duration=clip.duration,
+                )
+            except CorpusError as error:
+                without.append(f"{clip.id} ({error})")
+        logger.info("%d of %d clips have an alignment", len(self._guides), len(clips))
+        if without:
+            more = f" and {len(without) - _SHOWN} more" if len(without) > _SHOWN else ""
+            logger.info("without: %s%s", ", ".join(without[:_SHOWN]), more)
+
+    def __len__(self) -> int:
+        return len(self._guides)
+
+    def positions(self, ids: Sequence[str], n_steps: int) -> Tensor:
+        """(B, S) tokens, NaN for a clip without alignment."""
+        times = self._times(n_steps)
+        rows = [
+            self._guides[i].at(times) if i in self._guides else np.full_like(times, np.nan)
+            for i in ids
+        ]
+        return torch.from_numpy(np.stack(rows))
+
+    def target(
+        self, clip_id: str, n_steps: int
+    ) -> tuple[FloatArray, np.typing.NDArray[np.bool_]] | None:
+        """Position (S,) and whether a word is spoken (S,) of one clip, None without alignment."""
+        guide = self._guides.get(clip_id)
+        times = self._times(n_steps)
+        return None if guide is None else (guide.at(times), guide.spoken(times))
+
+    def _times(self, n_steps: int) -> FloatArray:
+        """(S,) seconds: the middle of each step's frames."""
+        times: FloatArray = ((np.arange(n_steps) + 0.5) * self._step).astype(np.float32)
+        return times
