@@ -164,7 +164,7 @@ def test_the_mel_loss_alone_before_the_discriminators_start(
     assert len(metrics(tmp_path / "run", "train", "adversarial")) == (0 if start else 2)
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("accumulation", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_all_options_resume_exactly(
     accumulation: int, tmp_path: Path, practice_data: Path, full_config: Config
 ) -> None:

@@ -17,7 +17,7 @@ from tts_kit.errors import OutputError, VoiceError
 from tts_kit.voice import GRAPHS, STATES, VoiceInfo, read_voice, state_shapes, write_voice
 
 BYTES = {name: f"bytes of {name}".encode() for name in GRAPHS}
-FILES = {"voice.json", "LICENSE", *(f"{name}.onnx" for name in GRAPHS)}
+FILES = {"voice.json", "LICENSE", "lexicon.txt", *(f"{name}.onnx" for name in GRAPHS)}
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_without_verify_graphs_are_checked_when_read(folder: Path) -> None:
 
 
 CHANGES: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
-    ("other format", lambda d: d.update(format=2), "format 2"),
+    ("other format", lambda d: d.update(format=1), "format 1"),
     ("true is not 1", lambda d: d.update(format=True), "format True"),
     ("no format", lambda d: d.pop("format"), "format None"),
     ("extra key", lambda d: d.update(hook="x"), "unknown key hook"),
