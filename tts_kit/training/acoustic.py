@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tts_kit.alignment import alignment_health, alignment_hits, is_right
+from tts_kit.alignment import alignment_faults, alignment_health, alignment_hits
 from tts_kit.cli import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
@@ -228,16 +228,19 @@ class AcousticTrainer:
                 values = self._teacher_forced(model)
                 values |= self._free_running(model)
             self.run.log("dev", values)
-            if self.run.step + 1 >= self.settings.alignment_warning_step and not is_right(values):
-                logger.warning(
-                    "step %d: attention does not follow the text yet: look at %s; guided: "
-                    "alignments helps, and so do texts that say exactly what is spoken",
-                    self.run.step + 1,
-                    self._pictures() / "alignments.png",
-                )
+            self._warn_of_alignment(values)
             self.run.mark_best(values["mel_refined"])
             self.run.log_media(self._pictures())
         self.run.accelerator.wait_for_everyone()
+
+    def _warn_of_alignment(self, values: dict[str, float]) -> None:
+        step, faults = self.run.step + 1, alignment_faults(values)
+        if faults and step >= self.settings.alignment_warning_step:
+            logger.warning(
+                "step %d: the alignment is not right yet, attention %s: see %s; it comes sooner "
+                "with train.acoustic.guided: alignments and texts that say what is spoken",
+                *(step, "; ".join(faults), self._pictures() / "alignments.png"),
+            )
 
     def _pictures(self) -> Path:
         return self.run.options.out / "plots" / f"step-{self.run.step + 1:08d}"
