@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from per_step import PerStepDecoder
+from timing import Spent, clock, has_amx, measure, median, ratio
 
 from tts_kit.config import ACOUSTIC_PRESETS, AudioConfig, Tacotron2Config
 from tts_kit.losses import tacotron2_losses
@@ -28,14 +27,6 @@ from tts_kit.models.tacotron2 import Tacotron2
 SYMBOLS, TOKENS_A_FRAME = 60, 0.2  # English at 86 frames a second: 15 to 17 letters a second
 N_MELS = AudioConfig().n_mels
 KINDS = ("ours fp32", "plain fp32", "ours bf16", "plain bf16")
-
-
-@dataclasses.dataclass(frozen=True)
-class Spent:
-    """Seconds of one training step."""
-
-    wall: float
-    cpu: float
 
 
 def options() -> argparse.Namespace:
@@ -100,14 +91,6 @@ def batch(chosen: argparse.Namespace, config: Tacotron2Config) -> tuple[torch.Te
     return tokens, token_lengths, torch.randn(chosen.batch, N_MELS, frames) - 5.0, mel_lengths
 
 
-def measure(step: Callable[[], None], device: str) -> Spent:
-    wall, cpu = time.perf_counter(), time.process_time()
-    step()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
-
-
 def peak_memory(kind: str, chosen: argparse.Namespace) -> float:
     """MiB that model, optimizer and a training step add to a process at most."""
     arguments = [sys.executable, __file__, "--memory-of", kind]
@@ -166,22 +149,7 @@ def peak_rate(dtype: torch.dtype, chosen: argparse.Namespace) -> float:
     size = 1024 if chosen.device == "cpu" else 8192
     left = torch.randn(size, size, device=chosen.device).to(dtype)
     spent = [measure(lambda: left @ left, chosen.device) for _ in range(8)]
-    return 2.0 * size**3 / min(clock(s, chosen) for s in spent)
-
-
-def clock(spent: Spent, chosen: argparse.Namespace) -> float:
-    return spent.cpu if chosen.device == "cpu" else spent.wall
-
-
-def ratio(rounds: list[dict[str, Spent]], slow: str, fast: str, clock: str) -> str:
-    """Median and range over the rounds."""
-    ratios = [getattr(r[slow], clock) / getattr(r[fast], clock) for r in rounds]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-
-
-def has_amx() -> bool:
-    info = Path("/proc/cpuinfo")
-    return info.exists() and "amx_bf16" in info.read_text("utf-8")
+    return 2.0 * size**3 / min(clock(s, chosen.device) for s in spent)
 
 
 def report(chosen: argparse.Namespace, rounds: list[dict[str, Spent]]) -> None:
@@ -190,12 +158,10 @@ def report(chosen: argparse.Namespace, rounds: list[dict[str, Spent]]) -> None:
     peaks = {name: peak_rate(rates[name], chosen) for name in {k[-4:] for k in chosen.kinds}}
     print("kind          wall s    CPU s   mel frames/s   peak memory MiB   of the peak rate")
     for kind in chosen.kinds:
-        wall = statistics.median(r[kind].wall for r in rounds)
-        cpu = statistics.median(r[kind].cpu for r in rounds)
-        seconds = statistics.median(clock(r[kind], chosen) for r in rounds)
-        share = operations(chosen) / peaks[kind[-4:]] / seconds
+        spent = median(rounds, kind)
+        share = operations(chosen) / peaks[kind[-4:]] / clock(spent, chosen.device)
         print(
-            f"{kind:12} {wall:7.2f}  {cpu:7.2f}  {frames / wall:13.0f}"
+            f"{kind:12} {spent.wall:7.2f}  {spent.cpu:7.2f}  {frames / spent.wall:13.0f}"
             f"  {peak_memory(kind, chosen):16.0f}  {share:16.0%}"
         )
     for name, peak in sorted(peaks.items()):
@@ -207,7 +173,7 @@ def report(chosen: argparse.Namespace, rounds: list[dict[str, Spent]]) -> None:
     for slow in chosen.kinds:
         for fast in chosen.kinds:
             if slow.startswith("plain") and fast.startswith("ours"):
-                wall, cpu = (ratio(rounds, slow, fast, clock) for clock in ("wall", "cpu"))
+                wall, cpu = (ratio(rounds, slow, fast, name) for name in ("wall", "cpu"))
                 print(f"{fast} over {slow}: wall {wall}, CPU {cpu}")
 
 

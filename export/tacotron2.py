@@ -9,8 +9,9 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from tts_kit.audio import FloatArray
+from tts_kit.config import Tacotron2Config
 from tts_kit.export.graph import GraphBuilder
-from tts_kit.models.dynamic_attention import FLOOR
+from tts_kit.models.dynamic_attention import FLOOR, beta_binomial
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.voice import DECODER_STEP, ENCODER, NEXT_STATES, POSTNET, state_shapes
 
@@ -74,7 +75,7 @@ def decoder_step_graph(model: Tacotron2, n_mels: int) -> bytes:
     if config.attention == "location":
         alignment = _attend(graph, weights, hidden, keys, state)
     else:
-        alignment = _attend_dynamic(graph, model, weights, hidden, state["attention_weights"])
+        alignment = _attend_dynamic(graph, config, weights, hidden, state["attention_weights"])
     new["attention_weights"] = alignment
     new["attention_cumulative"] = graph.add("Add", state["attention_cumulative"], alignment)
     context = graph.add("MatMul", graph.add("Unsqueeze", alignment, graph.ints(1)), memory)
@@ -151,10 +152,10 @@ def _attend(
 
 
 def _attend_dynamic(
-    graph: GraphBuilder, model: Tacotron2, weights: Weights, hidden: str, last: str
+    graph: GraphBuilder, config: Tacotron2Config, weights: Weights, hidden: str, last: str
 ) -> str:
     """Attention weights (1, L); a convolution with one-hot filters cuts the windows of the last."""
-    width, n_filters = model.config.dynamic_kernel, model.config.dynamic_filters
+    width, n_filters = config.dynamic_kernel, config.dynamic_filters
     one = graph.constant(np.array([[1.0]], dtype=np.float32))
     total = graph.add("ReduceSum", last, graph.ints(1), keepdims=1)
     head, tail = (
@@ -184,8 +185,10 @@ def _attend_dynamic(
     location = graph.add("MatMul", windows, filters)
     location = graph.add("Add", location, graph.constant(weights["attention.dynamic_dense.bias"]))
     scores = linear(graph.add("Tanh", location), "v", with_bias=False)  # (1, L, 1)
-    prior = model.decoder.attention.prior.detach().float().cpu().numpy()
-    prior = graph.add("MatMul", windows, graph.constant(prior[:, None]))
+    taps = beta_binomial(config.dynamic_prior).numpy()[::-1]
+    forwards = np.zeros((width, 1), dtype=np.float32)
+    forwards[width // 2 + 1 - len(taps) : width // 2 + 1, 0] = taps
+    prior = graph.add("MatMul", windows, graph.constant(forwards))
     floor = graph.constant(np.array(FLOOR, dtype=np.float32))
     prior = graph.add("Log", graph.add("Max", prior, floor))
     scores = graph.add("Squeeze", graph.add("Add", scores, prior), graph.ints(2))

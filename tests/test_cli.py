@@ -106,7 +106,7 @@ def test_errors_are_one_line_with_their_exit_code(voice: Path, tmp_path: Path) -
 
 def test_info_shows_the_voice(voice: Path) -> None:
     text = run("info", voice)
-    assert text.exit_code == 0 and "8000 Hz" in text.stdout and "en_char" in text.stdout
+    assert text.exit_code == 0 and "8000 Hz" in text.stdout and "en_arpabet" in text.stdout
     assert json.loads(run("info", voice, "--json").stdout)["name"] == "tiny"
 
 

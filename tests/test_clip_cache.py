@@ -1,6 +1,7 @@
 import dataclasses
 import logging
-import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +87,8 @@ def _read_mel(clips: ClipAudio) -> float:
 
 def test_processes_share_it(clip: Clip, tmp_path: Path) -> None:
     clips = ClipAudio([clip] * 4, AUDIO, cache=tmp_path)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        sums = pool.map(_read_mel, [clips] * 4, chunksize=1)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        sums = list(pool.map(_read_mel, [clips] * 4))
     assert len(set(sums)) == 1 and len(files(tmp_path)) == 2
     assert _read_mel(clips) == sums[0]
 

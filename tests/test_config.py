@@ -162,6 +162,8 @@ def leaves(config: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 def other(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
+    if value is None:
+        return "x"
     if isinstance(value, str):
         return value + "x"
     if isinstance(value, tuple):

@@ -133,7 +133,7 @@ def test_collate_pads_tokens_with_zeros_and_mels_with_silence(reduction: int, fr
 
 
 def test_acoustic_dataset(clips: ClipAudio) -> None:
-    frontend = load_frontend("en_char")
+    frontend = load_frontend("en_arpabet")
     dataset = AcousticDataset(clips, frontend)
     for index, clip in enumerate(clips.clips):
         name, tokens, mel = dataset[Position(index, 0)]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tts_kit.errors import DependencyError, TextError
+from tts_kit.errors import DependencyError, TextError, UsageError
+from tts_kit.text import Lexicon, load_frontend
 from tts_kit.text.espeak import IPA_SYMBOLS, Espeak
 from tts_kit.text.spoken import Dropped
 
@@ -67,7 +68,7 @@ def test_one_process_serves_many_sentences(fake: Fake, starts: Path) -> None:
     espeak = fake()
     assert espeak.phonemize("h\u0259").symbols == ("h", "\u0259")
     assert espeak.phonemize("b").symbols == ("b",)
-    assert espeak.version == "fake"
+    assert espeak.start() == "fake"
     assert starts.read_text() == "x"
 
 
@@ -117,7 +118,7 @@ def test_the_library() -> None:
         said = espeak.phonemize("Hello, world! It cost three dollars.")
         assert "".join(said.symbols).startswith("h\u0259l\u02c8o\u028a w\u02c8\u025c\u02d0ld")
         assert said.dropped == ()
-        assert espeak.version.startswith("1.")
+        assert espeak.start().startswith("1.")
         assert espeak.phonemize("").symbols == ()
 
 
@@ -126,3 +127,20 @@ def test_the_library_takes_anything() -> None:
     with Espeak(timeout=60.0) as espeak:
         for text in ("\x00", "\ud800", "a" * 2000, "9" * 40, "\u65e5\u672c", "\n" * 99, "e\u0301"):
             assert set(espeak.phonemize(text).symbols) <= set(IPA_SYMBOLS)
+
+
+@needs_espeak
+def test_the_front_end_ties_each_word_to_its_sounds() -> None:
+    frontend = load_frontend("en_espeak")
+    assert frontend.info.version.startswith("1+1.")
+    piece = frontend.encode("Dr. Smith, of the U.S., paid $2.")
+    said = {
+        w.text: "".join(frontend.symbols[t] for t in piece.tokens[w.token_start : w.token_end])
+        for w in piece.words
+    }
+    assert said["smith"] == "smˈɪθ" and said["u s"] == "jˈuː ˈɛs" and said["of"] == "ʌv"
+    assert said["two dollars"] == "tˈuː dˈɑːlɚz"
+    with pytest.raises(TextError, match="phonemes at 0, but the voice has none"):
+        frontend.encode("{HH AH0}")
+    with pytest.raises(UsageError, match="a lexicon holds ARPABET"):
+        load_frontend("en_espeak", lexicon=Lexicon.parse("gif  JH IH1 F"))

@@ -55,19 +55,18 @@ def save_pair(
 ) -> tuple[Path, Path]:
     """Random checkpoints of a Tacotron2 whose gate stays shut and of a HiFi-GAN."""
     torch.manual_seed(0)
-    frontend = load_frontend("en_char")
+    frontend = load_frontend("en_arpabet")
     model = Tacotron2(len(frontend.symbols), audio.n_mels, acoustic)
     lively(model)
     with torch.no_grad():
         model.decoder.gate.bias.fill_(-20.0)
-    text = {"frontend": frontend.name, "version": frontend.version}
     meta = {"audio": to_dict(audio), "stage": "test"}
     save_checkpoint(
         folder / "tacotron2",
         1,
         networks={"tacotron2": model.state_dict()},
         training={},
-        meta={**meta, "text": {**text, "symbols": frontend.symbols}, "acoustic": to_dict(acoustic)},
+        meta={**meta, "text": to_dict(frontend.info), "lexicon": "", "acoustic": to_dict(acoustic)},
         keep=1,
     )
     generator = Generator(audio.n_mels, vocoder)

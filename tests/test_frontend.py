@@ -107,7 +107,7 @@ def test_speakable() -> None:
 
 
 def test_phonemes_for_a_voice_of_letters_are_an_error() -> None:
-    with pytest.raises(TextError, match="phonemes at 2, but the voice reads letters"):
+    with pytest.raises(TextError, match="phonemes at 2, but the voice has none"):
         CHARACTERS.encode("A {HH AH0}.")
 
 

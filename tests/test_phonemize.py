@@ -96,6 +96,8 @@ def test_packing_is_deterministic_and_sorted() -> None:
         ("livestream", "L AY1 V S T R IY2 M"),
         ("thirty-four", "TH ER1 D IY2 F AO1 R"),
         ("re-elect", "R IY0 IH0 L EH1 K T"),
+        ("record-breaking", "R EH1 K ER0 D B R EY1 K IH0 NG"),
+        ("close-fitting", "K L OW1 S F IH1 T IH0 NG"),
         ("mother-in-law's", "M AH1 DH ER0 IH0 N L AO1 Z"),
         ("horse'd", "HH AO1 R S D"),
         ("jumpin'", "JH AH1 M P IH0 N"),

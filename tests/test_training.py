@@ -239,7 +239,7 @@ def test_forced_alignments_guide_and_are_measured_against(
     with caplog.at_level(logging.INFO):
         acoustic.train(RunOptions(conf, practice_data, tmp_path / "run"), folder)
     assert f"without: {left_out} (no file)" in caplog.text
-    assert "step 12: attention does not follow the text" in caplog.text
+    assert "step 12: the alignment is not right yet" in caplog.text
     AcceleratorState._reset_state(True)
     write_conf(conf, tiny_config, acoustic={**train, "steps": 1, "alignment_warning_step": 12})
     acoustic.train(RunOptions(conf, practice_data, tmp_path / "diagonal"), folder)

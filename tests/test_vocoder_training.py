@@ -164,7 +164,7 @@ def test_the_mel_loss_alone_before_the_discriminators_start(
     assert len(metrics(tmp_path / "run", "train", "adversarial")) == (0 if start else 2)
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("accumulation", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_all_options_resume_exactly(
     accumulation: int, tmp_path: Path, practice_data: Path, full_config: Config
 ) -> None:
@@ -222,7 +222,7 @@ def test_an_average_follows_by_hand_and_gives_the_weights_back() -> None:
         ema.update()
         mean, own = 0.75 * mean + 0.25 * value, value
     with ema.applied():
-        assert float(model.weight.detach()) == mean == 0.8125
+        assert float(model.weight.detach()) == mean == 0.625
         assert int(model.num_batches_tracked) == 2  # type: ignore[arg-type]
     assert float(model.weight.detach()) == own
     with pytest.raises(RuntimeError), ema.applied():

@@ -23,7 +23,6 @@ from tts_kit.voice import (
     STATES,
     VOCODER,
     Context,
-    TextInfo,
     VoiceInfo,
     write_voice,
 )
@@ -51,7 +50,7 @@ def acoustic(reduction: int = 1) -> Tacotron2Config:
 
 
 def voice_info(*, reduction: int = 1, stream: StreamConfig | None = None) -> VoiceInfo:
-    frontend = load_frontend("en_char")
+    frontend = load_frontend("en_arpabet")
     config = acoustic(reduction)
     return VoiceInfo(
         name="tiny",
@@ -59,7 +58,7 @@ def voice_info(*, reduction: int = 1, stream: StreamConfig | None = None) -> Voi
         license="CC0-1.0",
         tts_kit="0.1.0",
         audio=AUDIO,
-        text=TextInfo(frontend.name, frontend.version, frontend.symbols),
+        text=frontend.info,
         acoustic=config,
         vocoder=HIFIGAN,
         stream=stream or StreamConfig(max_seconds=0.2, chunk_frames=(8, 16, 32)),

@@ -250,6 +250,7 @@ class TrainConfig:
     guided_sigma: float = 0.3  # width of the diagonal, a share of the sentence
     guided_tokens: float = 2.5  # width around a given alignment, in tokens (standard deviation)
     guided_steps: int = 20_000  # guidance decays linearly to zero here
+    freeze: tuple[str, ...] = ()  # acoustic: parts that stay, such as encoder, decoder.attention
     alignment_warning_step: int = 5000  # from here on a validation without alignment warns
     segment_length: int = 8192  # samples a clip and update (vocoder)
     mel_weight: float = 45.0  # vocoder: mel loss

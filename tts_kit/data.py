@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -68,9 +69,13 @@ class ClipAudio:
     """The conditioned wave and the mel of each clip, kept as files in the folder ``cache``."""
 
     def __init__(self, clips: Sequence[Clip], audio: AudioConfig, *, cache: Path | None) -> None:
-        self.clips, self.audio = clips, audio
+        self.clips, self.audio, self._folder = clips, audio, cache
         self._cache = None if cache is None else ClipCache(cache, audio)
         self._log_mel = LogMel(audio)
+
+    def __reduce__(self) -> tuple[Callable[..., ClipAudio], tuple[Any, ...]]:
+        """To worker processes go the settings, no tensors."""
+        return functools.partial(ClipAudio, cache=self._folder), (self.clips, self.audio)
 
     def wav(self, index: int) -> FloatArray:
         """(F * hop_length,): cut to whole frames."""

@@ -43,7 +43,7 @@ def load_acoustic(checkpoint: Checkpoint) -> tuple[Tacotron2, Frontend]:
     except KeyError as error:
         raise CheckpointError(f"{checkpoint.folder} is no Tacotron2 checkpoint") from error
     model = Tacotron2(len(frontend.symbols), audio.n_mels, config)
-    model.load_state_dict(checkpoint.weights("tacotron2"))
+    model.load_state_dict(checkpoint.trained("tacotron2"))
     return model.eval(), frontend
 
 

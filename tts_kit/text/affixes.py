@@ -16,25 +16,12 @@ _MIN_PART = 3  # letters of each half of a compound
 
 def derive(word: str, entry: Entry, depth: int = _DEPTH) -> Pronunciation | None:
     """The pronunciation of ``word`` from those that ``entry`` knows; None if no rule fits."""
-    if "-" in word:
-        return _hyphenated(word, entry)
     return (
         _contraction(word, entry)
         or _ending(word, entry, depth)
         or _beginning(word, entry, depth)
         or _compound(word, entry)
     )
-
-
-def _hyphenated(word: str, entry: Entry) -> Pronunciation | None:
-    first, *rest = [part for part in word.split("-") if part] or [""]
-    phonemes = tuple(_BEGINNINGS.get(first, "").split()) if rest else ()
-    for part in rest if phonemes else (first, *rest):
-        said = entry(part) or derive(part, entry)
-        if not said:
-            return None
-        phonemes += said
-    return phonemes
 
 
 def with_s(stem: Pronunciation) -> Pronunciation:
@@ -184,7 +171,7 @@ def _joined(said: Pronunciation, stem: str, ending: str) -> Pronunciation:
     return (*said, *_ENDINGS[ending].split())
 
 
-_BEGINNINGS = {
+BEGINNINGS = {
     "un": "AH0 N",
     "re": "R IY0",
     "non": "N AA2 N",
@@ -205,7 +192,7 @@ _BEGINNINGS = {
 
 
 def _beginning(word: str, entry: Entry, depth: int) -> Pronunciation | None:
-    for beginning, sound in _BEGINNINGS.items():
+    for beginning, sound in BEGINNINGS.items():
         stem = word.removeprefix(beginning)
         if stem == word or len(stem) < (5 if beginning in ("re", "pre", "fore") else 4):
             continue

@@ -61,7 +61,14 @@ class Espeak:
         self._command = list(command)
         self._child: subprocess.Popen[str] | None = None
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.version = ""  # of espeak-ng, once it runs
+        self._version = ""  # of espeak-ng, once it runs
+
+    def start(self) -> str:
+        """Starts the process if it does not run yet; the version of espeak-ng. Raises
+        DependencyError where it is not installed."""
+        if self._child is None:
+            self._start(time.monotonic() + self._timeout)
+        return self._version
 
     def phonemize(self, sentence: str, position: int = 0) -> Ipa:
         """``sentence`` in IPA; ``position`` is where it stands in the caller's text.
@@ -128,7 +135,7 @@ class Espeak:
         if "missing" in hello:
             self.close()
             raise DependencyError(f"espeak-ng cannot be loaded ({hello['missing']}); {_EXTRA}")
-        self.version = hello["ready"]
+        self._version = hello["ready"]
         return child
 
     def _answer(self, deadline: float) -> dict[str, str]:

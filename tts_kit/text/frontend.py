@@ -14,6 +14,7 @@ from typing import Protocol
 
 from tts_kit.errors import TextError, UsageError, VoiceError
 from tts_kit.text.characters import Characters
+from tts_kit.text.espeak_words import EspeakWords
 from tts_kit.text.lexicon import Lexicon
 from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes, is_ssml, parse_ssml
 from tts_kit.text.normalize import normalize
@@ -87,6 +88,7 @@ class Pronouncer(Protocol):
 PRONOUNCERS: dict[str, type[Pronouncer]] = {
     Arpabet.name: Arpabet,
     Characters.name: Characters,
+    EspeakWords.name: EspeakWords,
 }
 
 
@@ -105,11 +107,9 @@ class Frontend:
 
     def __init__(self, pronouncer: type[Pronouncer], lexicon: Lexicon) -> None:
         self.lexicon = lexicon
-        self.info = TextInfo(
-            pronouncer.name, pronouncer.version, tuple(pronouncer.symbols), lexicon.sha256
-        )
-        self._kind = pronouncer
-        self._pronouncer = pronouncer(lexicon)
+        self._kind, self._pronouncer = pronouncer, pronouncer(lexicon)
+        own = self._pronouncer
+        self.info = TextInfo(own.name, own.version, own.symbols, lexicon.sha256)
         self._index = {symbol: token for token, symbol in enumerate(self.info.symbols)}
 
     @property

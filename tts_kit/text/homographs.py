@@ -45,11 +45,11 @@ def choose(sentence: Sequence[str], index: int) -> Pronunciation | None:
     homograph = load_homographs().get(word)
     third = False
     if homograph is None:
-        homograph, ending = _inflected(word)
+        homograph = _inflected(word)
         if homograph is None:
             return None
-        if ending != "s":
-            return homograph.forms["v"]
+        if len(homograph.forms) == 1:
+            return next(iter(homograph.forms.values()))
         third = True
     scores = dict.fromkeys(homograph.forms, 0.0)
     neighbours = Neighbours.of(sentence, index, third or word.endswith("s"))
@@ -83,16 +83,17 @@ def _cued(homograph: Homograph, neighbours: Neighbours) -> dict[str, float]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _inflected(word: str) -> tuple[Homograph | None, str]:
-    """The homograph that ``word`` is a form of, already in that form, and its ending."""
+def _inflected(word: str) -> Homograph | None:
+    """The homograph that ``word`` is a form of, already in that form."""
     table = load_homographs()
-    if word.endswith("s"):
-        base = table.get(word[:-1])
-        if base and {"n", "v"} <= base.forms.keys():
-            forms = {tag: with_s(said) for tag, said in base.forms.items() if tag in "nv"}
-            cues = tuple(cue for cue in base.cues if cue[0] in forms)
-            usual = base.usual if base.usual in forms else ""
-            return Homograph(forms, usual, base.weight, cues), "s"
+    owner = table.get(word.removesuffix("'s"))
+    if owner and "n" in owner.forms:
+        return Homograph({"n": with_s(owner.forms["n"])}, "", 0.0, ())
+    base = table.get(word.removesuffix("s"))
+    if base and {"n", "v"} <= base.forms.keys():
+        forms = {tag: with_s(said) for tag, said in base.forms.items() if tag in "nv"}
+        cues = tuple(cue for cue in base.cues if cue[0] in forms)
+        return Homograph(forms, base.usual if base.usual in forms else "", base.weight, cues)
     for ending in ("ed", "ing"):
         cut = word.removesuffix(ending)
         if cut == word:
@@ -102,8 +103,8 @@ def _inflected(word: str) -> tuple[Homograph | None, str]:
             if base and "v" in base.forms:
                 verb = base.forms["v"]
                 said = with_ed(verb) if ending == "ed" else (*verb, "IH0", "NG")
-                return Homograph({"v": said}, "", 0.0, ()), ending
-    return None, ""
+                return Homograph({"v": said}, "", 0.0, ())
+    return None
 
 
 @functools.cache

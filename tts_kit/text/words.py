@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from tts_kit.text import affixes
+from tts_kit.text import affixes, homographs
 from tts_kit.text.dictionary import load_dictionary
 from tts_kit.text.lexicon import Lexicon
 from tts_kit.text.phonemes import Pronunciation
@@ -47,7 +47,25 @@ class Words:
         """``word`` from lexicon and dictionary, as it is or by its parts; None if unknown."""
         if len(word) > MAX_KNOWN:
             return None
-        return self.entry(word) or affixes.derive(word, self.entry)
+        said = self.entry(word)
+        if said is None and "-" in word:
+            return self._hyphenated([part for part in word.split("-") if part])
+        return said or affixes.derive(word, self.entry)
+
+    def _hyphenated(self, parts: list[str]) -> Pronunciation | None:
+        """The parts as words beside each other: "re-elect", "record-breaking"."""
+        phonemes: list[str] = []
+        for index, part in enumerate(parts):
+            said: Pronunciation | None = None
+            if not self.overridden(part):
+                said = homographs.choose(parts, index)
+                if index == 0 and len(parts) > 1 and part in affixes.BEGINNINGS:
+                    said = tuple(affixes.BEGINNINGS[part].split())
+            said = said or self.known(part)
+            if not said:
+                return None
+            phonemes.extend(said)
+        return tuple(phonemes)
 
     def _say(self, word: str) -> Pronunciation:
         """The phonemes of any lower-case word; empty only if it holds no letter of a to z.

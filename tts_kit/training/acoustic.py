@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tts_kit.alignment import alignment_health, alignment_hits, is_right
+from tts_kit.alignment import alignment_faults, alignment_health, alignment_hits
 from tts_kit.cli import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
@@ -26,16 +27,18 @@ from tts_kit.data import (
     configured_frontend,
     load_split,
 )
-from tts_kit.errors import CheckpointError, UsageError
+from tts_kit.errors import UsageError
 from tts_kit.forced_alignment import alignments_hash
 from tts_kit.inference import free_run
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
 from tts_kit.text import Frontend
+from tts_kit.training.ema import Ema
 from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels, plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
+from tts_kit.training.warm_start import Frozen, acoustic_weights, trained_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +63,6 @@ def train(options: RunOptions, alignments: Path | None = None) -> None:
             )
         depends_on += (alignments_hash(alignments),)
     run = TrainingRun("tacotron2", options, config, settings, depends_on=depends_on)
-    if run.init is not None and run.init.meta.get("text", {}).get("symbols") != list(
-        frontend.symbols
-    ):
-        raise CheckpointError(f"{run.init.folder} has other symbols than {frontend.info.frontend}")
     if run.is_done:
         logger.info("tacotron2: done, %d steps", run.step)
         run.finish()
@@ -99,9 +98,16 @@ class AcousticTrainer:
         )
         torch.manual_seed(self.settings.seed)
         model = Tacotron2(len(frontend.symbols), audio.n_mels, self.config.acoustic)
-        run.start({"tacotron2": model})
+        initial = None
+        if run.init is not None and run.resumed is None:
+            initial = {"tacotron2": acoustic_weights(run.init, model, frontend.symbols)}
+        run.start({"tacotron2": model}, initial)
+        self.frozen = Frozen(model, self.settings.freeze)
+        self.ema = Ema(model, self.settings.ema) if self.settings.ema else None
+        if self.ema is not None and run.resumed is not None:
+            self.ema.load_state_dict(run.resumed.weights("tacotron2_ema"))
         optimizer = torch.optim.Adam(
-            model.parameters(),
+            trained_parameters(model),
             lr=self.settings.learning_rate,
             betas=self.settings.betas,
             weight_decay=self.settings.weight_decay,
@@ -129,7 +135,9 @@ class AcousticTrainer:
             if validated:
                 self._validate()
             if validated or run.is_due(settings.checkpoint_every, epoch):
-                networks = {"tacotron2": self.model}
+                networks: dict[str, Any] = {"tacotron2": self.model}
+                if self.ema is not None:
+                    networks["tacotron2_ema"] = self.ema
                 run.save(networks, {"optimizer": self.optimizer}, self.meta)
         run.finish()
 
@@ -144,6 +152,7 @@ class AcousticTrainer:
         run.logbook.count(frames)
         total: dict[str, Tensor] = {}
         self.model.train()
+        self.frozen.keep()
         buffers = [buffer.clone() for buffer in self.model.buffers()]
         for batch in window:
             with accelerator.accumulate(self.model):
@@ -158,6 +167,8 @@ class AcousticTrainer:
         if norm is None:  # batch norm has seen what broke the step: forget it too
             for buffer, before in zip(self.model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
+        elif self.ema is not None:
+            self.ema.update()
         if norm is None or (run.step + 1) % self.settings.log_every != 0:
             return {}
         stacked = accelerator.reduce(torch.stack(list(total.values())), "sum").tolist()
@@ -211,21 +222,25 @@ class AcousticTrainer:
             model = self.run.accelerator.unwrap_model(self.model)
             model.eval()
             # Its own random numbers: a validation must not change what training draws next.
-            with torch.random.fork_rng(devices=[]):
+            averaged = nullcontext() if self.ema is None else self.ema.applied()
+            with torch.random.fork_rng(devices=[]), averaged:
                 torch.manual_seed(self.settings.seed)
                 values = self._teacher_forced(model)
                 values |= self._free_running(model)
             self.run.log("dev", values)
-            if self.run.step + 1 >= self.settings.alignment_warning_step and not is_right(values):
-                logger.warning(
-                    "step %d: attention does not follow the text yet: look at %s; guided: "
-                    "alignments helps, and so do texts that say exactly what is spoken",
-                    self.run.step + 1,
-                    self._pictures() / "alignments.png",
-                )
+            self._warn_of_alignment(values)
             self.run.mark_best(values["mel_refined"])
             self.run.log_media(self._pictures())
         self.run.accelerator.wait_for_everyone()
+
+    def _warn_of_alignment(self, values: dict[str, float]) -> None:
+        step, faults = self.run.step + 1, alignment_faults(values)
+        if faults and step >= self.settings.alignment_warning_step:
+            logger.warning(
+                "step %d: the alignment is not right yet, attention %s: see %s; it comes sooner "
+                "with train.acoustic.guided: alignments and texts that say what is spoken",
+                *(step, "; ".join(faults), self._pictures() / "alignments.png"),
+            )
 
     def _pictures(self) -> Path:
         return self.run.options.out / "plots" / f"step-{self.run.step + 1:08d}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tts_kit.training.ema import Ema
 from tts_kit.training.lock import RunLock
 from tts_kit.training.logbook import Logbook
 from tts_kit.training.provenance import describe_process
+from tts_kit.voice import METADATA_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,11 @@ class TrainingRun:
     def _initial_checkpoint(self) -> Checkpoint | None:
         if self.options.init_from is None:
             return None
+        if (self.options.init_from / METADATA_FILE).is_file():
+            raise UsageError(
+                f"{self.options.init_from} is a voice, whose weights are folded for speaking and "
+                "cannot be trained: give --init-from the checkpoint that it was exported from"
+            )
         checkpoint, out = open_checkpoint(self.options.init_from), self.options.out.resolve()
         if out in checkpoint.folder.resolve().parents:
             raise UsageError(
@@ -117,13 +123,19 @@ class TrainingRun:
         """Whether nothing is left to train."""
         return self.step >= self.train.steps
 
-    def start(self, networks: dict[str, nn.Module]) -> None:
-        """Loads the weights to go on from, and opens logs and trackers."""
+    def start(
+        self, networks: dict[str, nn.Module], initial: Mapping[str, dict[str, Tensor]] | None = None
+    ) -> None:
+        """Loads the weights to go on from, and opens logs and trackers. A run that is not resumed
+        starts from ``initial`` weights where given, else from those of ``--init-from``."""
         source = self.resumed or self.init
         if source is not None:
             for name, network in networks.items():
                 # A resumed run goes on from its own weights, another one from their average.
-                weights = source.weights(name) if self.resumed else source.trained(name)
+                if self.resumed is None and initial is not None:
+                    weights = initial[name]
+                else:
+                    weights = source.weights(name) if self.resumed else source.trained(name)
                 if misfit := _misfit(network, weights):
                     raise CheckpointError(
                         f"{source.folder} holds a {name} of another size ({misfit}): use the "

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tts_kit.alignment import alignment_faults
 from tts_kit.checkpoint_files import check_sizes, read_best, step_folders
 from tts_kit.errors import CheckpointError, UsageError
 from tts_kit.stage import RECORD
@@ -17,8 +18,6 @@ from tts_kit.training.metrics import Record, read_records
 
 STAGES = ("tacotron2", "hifigan", "hifigan-ft")
 ABOUT = "run.json"
-# A right alignment: attention reaches all tokens, never goes back, and the stop token comes.
-COVERAGE, JUMPS, STOPPED = 0.95, 0.0, 1.0
 _RECENT = 20  # train records whose mean speed is shown
 
 
@@ -85,14 +84,8 @@ def as_text(runs: list[RunStatus]) -> str:
 
 def alignment_verdict(coverage: float, backward_jumps: float, stopped: float) -> str:
     """One phrase: ``right``, or what is missing."""
-    faults = []
-    if coverage < COVERAGE:
-        faults.append(f"reads {coverage:.0%} of the text, not {COVERAGE:.0%}")
-    if backward_jumps > JUMPS:
-        faults.append(f"goes back {backward_jumps:.1f} times a sentence")
-    if stopped < STOPPED:
-        faults.append(f"ends {stopped:.0%} of the sentences by itself")
-    return "; ".join(faults) if faults else "right"
+    values = {"coverage": coverage, "backward_jumps": backward_jumps, "stopped": stopped}
+    return "; ".join(alignment_faults(values)) or "right"
 
 
 def _run_status(folder: Path) -> RunStatus:
