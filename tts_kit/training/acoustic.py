@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -86,18 +88,15 @@ class AcousticTrainer:
         )
         dev = load_split(run.options.data, "dev", audio)[: self.settings.validation_clips]
         self.dev = AcousticDataset(ClipAudio(dev, audio, cache=cache), frontend)
-        self.guidance = Guidance(
-            alignments,
-            [*clips, *dev],
-            frontend,
-            audio=audio,
-            reduction=self.config.acoustic.reduction,
-        )
-        self.collate = functools.partial(
-            collate_acoustic, reduction=self.config.acoustic.reduction, silence=audio.silence
+        self.guidance = Guidance(alignments, [*clips, *dev], frontend, audio)
+        self.reduction = self.config.acoustic.reduction  # at the present step
+        reductions = [self.reduction, *(r for _, r in self.settings.reductions)]
+        self.collate = functools.partial(  # batches are made ahead: they suit every reduction
+            collate_acoustic, reduction=math.lcm(*reductions), silence=audio.silence
         )
         torch.manual_seed(self.settings.seed)
-        model = Tacotron2(len(frontend.symbols), audio.n_mels, self.config.acoustic)
+        acoustic, most = self.config.acoustic, max(reductions)
+        model = Tacotron2(len(frontend.symbols), audio.n_mels, acoustic, max_reduction=most)
         initial = None
         if run.init is not None and run.resumed is None:
             initial = {"tacotron2": acoustic_weights(run.init, model, frontend.symbols)}
@@ -115,7 +114,7 @@ class AcousticTrainer:
         )
         self.model, self.optimizer = run.accelerator.prepare(model, optimizer)
         run.restore({"optimizer": self.optimizer})
-        self.meta = {
+        self.meta: dict[str, Any] = {
             "audio": to_dict(audio),
             "text": to_dict(frontend.info),
             "lexicon": frontend.lexicon.canonical,
@@ -128,6 +127,7 @@ class AcousticTrainer:
         lengths = [clip.n_samples for clip in self.dataset.audio.clips]
         epoch, batches = run.batches(self.dataset, lengths, self.collate)
         for step in run.steps():
+            self._set_reduction()
             values = self._train_step(batches)
             if (step + 1) % settings.log_every == 0 and values:
                 run.log("train", values)
@@ -140,6 +140,13 @@ class AcousticTrainer:
                     networks["tacotron2_ema"] = self.ema
                 run.save(networks, {"optimizer": self.optimizer}, self.meta)
         run.finish()
+
+    def _set_reduction(self) -> None:
+        self.reduction = self.settings.reduction_at(self.run.step) or self.reduction
+        model = self.run.accelerator.unwrap_model(self.model)
+        model.decoder.reduction = self.reduction
+        acoustic = dataclasses.replace(self.config.acoustic, reduction=self.reduction)
+        self.meta["acoustic"] = to_dict(acoustic)
 
     def _train_step(self, batches: Iterator[AcousticBatch]) -> dict[str, float]:
         """One optimizer update over ``accumulation`` batches, averaged over all frames of all
@@ -177,7 +184,7 @@ class AcousticTrainer:
 
     def _count(self, window: list[AcousticBatch]) -> tuple[Tensor, Tensor]:
         """Valid frames and decoder steps of an update, over all processes."""
-        reduction = self.config.acoustic.reduction
+        reduction = self.reduction
         lengths = torch.cat([batch.mel_lengths for batch in window])
         steps = (lengths + reduction - 1) // reduction
         counts = torch.stack((lengths.sum(), steps.sum()))
@@ -188,13 +195,13 @@ class AcousticTrainer:
         output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
         positions = None
         if self.settings.guided == "alignments":
-            positions = self.guidance.positions(batch.ids, output.gate.shape[1])
+            positions = self.guidance.positions(batch.ids, output.gate.shape[1], self.reduction)
         return output, tacotron2_losses(
             output,
             batch.mel,
             batch.mel_lengths,
             batch.token_lengths,
-            reduction=self.config.acoustic.reduction,
+            reduction=self.reduction,
             gate_weight=self.settings.gate_weight,
             guided_sigma=self.settings.guided_sigma,
             guided_tokens=self.settings.guided_tokens,
@@ -275,11 +282,11 @@ class AcousticTrainer:
 
     def _hits(self, batch: AcousticBatch, output: Tacotron2Output) -> tuple[int, int]:
         """Steps of a batch whose attention is right, of how many that can be judged."""
-        reduction = self.config.acoustic.reduction
+        reduction = self.reduction
         hits = spoken = 0
         for i, (clip, frames) in enumerate(zip(batch.ids, batch.mel_lengths.tolist(), strict=True)):
             steps = -(-frames // reduction)
-            target = self.guidance.target(clip, steps)
+            target = self.guidance.target(clip, steps, reduction)
             if target is not None:
                 alignment = output.alignment[i, :steps].float().cpu().numpy()
                 found = alignment_hits(alignment, *target)

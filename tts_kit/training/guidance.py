@@ -35,11 +35,9 @@ class Guidance:
         folder: Path | None,
         clips: Sequence[Clip],
         frontend: Frontend,
-        *,
         audio: AudioConfig,
-        reduction: int,
     ) -> None:
-        self._step = audio.hop_length * reduction / audio.sample_rate  # seconds
+        self._frame = audio.hop_length / audio.sample_rate  # seconds
         self._guides: dict[str, Guide] = {}
         if folder is None:
             return
@@ -67,9 +65,9 @@ class Guidance:
     def __len__(self) -> int:
         return len(self._guides)
 
-    def positions(self, ids: Sequence[str], n_steps: int) -> Tensor:
+    def positions(self, ids: Sequence[str], n_steps: int, reduction: int) -> Tensor:
         """(B, S) tokens, NaN for a clip without alignment."""
-        times = self._times(n_steps)
+        times = self._times(n_steps, reduction)
         rows = [
             self._guides[i].at(times) if i in self._guides else np.full_like(times, np.nan)
             for i in ids
@@ -77,14 +75,15 @@ class Guidance:
         return torch.from_numpy(np.stack(rows))
 
     def target(
-        self, clip_id: str, n_steps: int
+        self, clip_id: str, n_steps: int, reduction: int
     ) -> tuple[FloatArray, np.typing.NDArray[np.bool_]] | None:
         """Position (S,) and whether a word is spoken (S,) of one clip, None without alignment."""
         guide = self._guides.get(clip_id)
-        times = self._times(n_steps)
+        times = self._times(n_steps, reduction)
         return None if guide is None else (guide.at(times), guide.spoken(times))
 
-    def _times(self, n_steps: int) -> FloatArray:
+    def _times(self, n_steps: int, reduction: int) -> FloatArray:
         """(S,) seconds: the middle of each step's frames."""
-        times: FloatArray = ((np.arange(n_steps) + 0.5) * self._step).astype(np.float32)
+        middles = (np.arange(n_steps) + 0.5) * reduction * self._frame
+        times: FloatArray = middles.astype(np.float32)
         return times
