@@ -126,7 +126,7 @@ def make_attention(config: Tacotron2Config) -> LocationAttention | DynamicAttent
 class Decoder(nn.Module):
     """Prenet, attention LSTM, attention, decoder LSTM and projections (section 2.2)."""
 
-    def __init__(self, n_mels: int, config: Tacotron2Config, max_reduction: int) -> None:
+    def __init__(self, n_mels: int, config: Tacotron2Config, max_reduction: int = 0) -> None:
         """``reduction`` may be set up to ``max_reduction`` later: of the frames that the projection
         gives, the first ``reduction`` are used."""
         super().__init__()
@@ -137,7 +137,7 @@ class Decoder(nn.Module):
         self.attention_rnn = nn.LSTMCell(config.prenet_dim + context, config.attention_rnn_dim)
         self.attention = make_attention(config)
         self.decoder_rnn = nn.LSTM(config.attention_rnn_dim + context, hidden)
-        self.projection = nn.Linear(hidden + context, n_mels * max_reduction)
+        self.projection = nn.Linear(hidden + context, n_mels * max(max_reduction, config.reduction))
         self.gate = nn.Linear(hidden + context, 1)
 
     def forward(
@@ -272,7 +272,7 @@ class Tacotron2(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(n_symbols, config)
-        self.decoder = Decoder(n_mels, config, max(max_reduction, config.reduction))
+        self.decoder = Decoder(n_mels, config, max_reduction)
         self.postnet = Postnet(n_mels, config)
 
     def forward(
