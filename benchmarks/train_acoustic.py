@@ -72,9 +72,10 @@ def training_step(kind: str, chosen: argparse.Namespace) -> Callable[[], None]:
                 reduction=config.reduction,
                 gate_weight=8.0,
                 guided_sigma=0.3,
+                guided_tokens=2.5,
             )
         loss = losses.coarse + losses.refined + losses.gate + losses.guided
-        (loss / mel_lengths.sum()).backward()
+        (loss / mel_lengths.sum()).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
