@@ -38,6 +38,7 @@ class AlignmentState:
     coverage: float
     backward_jumps: float
     stopped: float
+    accuracy: float | None  # against forced alignments, where training has some
     verdict: str
 
 
@@ -82,9 +83,8 @@ def as_text(runs: list[RunStatus]) -> str:
     return "\n\n".join(_describe(run) for run in runs)
 
 
-def alignment_verdict(coverage: float, backward_jumps: float, stopped: float) -> str:
-    """One phrase: ``right``, or what is missing."""
-    values = {"coverage": coverage, "backward_jumps": backward_jumps, "stopped": stopped}
+def alignment_verdict(values: dict[str, float]) -> str:
+    """One phrase on the metrics of a validation: ``right``, or what is missing."""
     return "; ".join(alignment_faults(values)) or "right"
 
 
@@ -141,12 +141,17 @@ def _speed(train: list[Record], name: str) -> float | None:
 
 
 def _alignment(dev: list[Record]) -> AlignmentState | None:
-    names = ("coverage", "backward_jumps", "stopped")
     for record in reversed(dev):
-        if all(name in record.values for name in names):
-            coverage, jumps, stopped = (float(record.values[name]) for name in names)
-            verdict = alignment_verdict(coverage, jumps, stopped)
-            return AlignmentState(record.step, coverage, jumps, stopped, verdict)
+        values = record.values
+        if all(name in values for name in ("coverage", "backward_jumps", "stopped")):
+            return AlignmentState(
+                record.step,
+                coverage=values["coverage"],
+                backward_jumps=values["backward_jumps"],
+                stopped=values["stopped"],
+                accuracy=values.get("alignment_accuracy"),
+                verdict=alignment_verdict(values),
+            )
     return None
 
 
