@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
 from torch import Tensor
 
-from tts_kit.alignment import alignment_faults, alignment_health, alignment_hits
+from tts_kit.alignment import alignment_faults
+from tts_kit.audio import FloatArray
 from tts_kit.cli import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
@@ -31,20 +31,18 @@ from tts_kit.data import (
 )
 from tts_kit.errors import UsageError
 from tts_kit.forced_alignment import alignments_hash
-from tts_kit.inference import free_run
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
 from tts_kit.text import Frontend
 from tts_kit.training.ema import Ema
+from tts_kit.training.free_running import speak_sentences
 from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
-from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels, plot_triptych
+from tts_kit.training.plots import plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
 from tts_kit.training.warm_start import Frozen, acoustic_weights, trained_parameters
 
 logger = logging.getLogger(__name__)
-
-SPOKEN = 3  # validation sentences that are also decoded free-running
 
 
 def train(options: RunOptions, alignments: Path | None = None) -> None:
@@ -233,7 +231,13 @@ class AcousticTrainer:
             with torch.random.fork_rng(devices=[]), averaged:
                 torch.manual_seed(self.settings.seed)
                 values = self._teacher_forced(model)
-                values |= self._free_running(model)
+                values |= speak_sentences(
+                    model,
+                    self.dev,
+                    self.config,
+                    self._pictures(),
+                    teacher_forced=self._forced_alignment(model),
+                )
             self.run.log("dev", values)
             self._warn_of_alignment(values)
             self.run.mark_best(values["mel_refined"])
@@ -264,7 +268,9 @@ class AcousticTrainer:
             output, parts = self._losses(model, batch)
             for name, value in parts._asdict().items():
                 sums[name] = sums.get(name, 0.0) + float(value)
-            found = self._hits(batch, output)
+            found = self.guidance.hits(
+                batch.ids, output.alignment, batch.mel_lengths, self.reduction
+            )
             hits, spoken = hits + found[0], spoken + found[1]
             if start == 0:
                 frames = int(batch.mel_lengths[0])
@@ -280,51 +286,13 @@ class AcousticTrainer:
             **({"alignment_accuracy": hits / spoken} if spoken else {}),
         }
 
-    def _hits(self, batch: AcousticBatch, output: Tacotron2Output) -> tuple[int, int]:
-        """Steps of a batch whose attention is right, of how many that can be judged."""
-        reduction = self.reduction
-        hits = spoken = 0
-        for i, (clip, frames) in enumerate(zip(batch.ids, batch.mel_lengths.tolist(), strict=True)):
-            steps = -(-frames // reduction)
-            target = self.guidance.target(clip, steps, reduction)
-            if target is not None:
-                alignment = output.alignment[i, :steps].float().cpu().numpy()
-                found = alignment_hits(alignment, *target)
-                hits, spoken = hits + found[0], spoken + found[1]
-        return hits, spoken
-
     @torch.no_grad()
-    def _free_running(self, model: Tacotron2) -> dict[str, float]:
-        pictures, healths, stopped = self._pictures(), [], []
-        alignments = {}
-        for i, clip in enumerate(self.dev.audio.clips[:SPOKEN]):
-            tokens = self.dev.tokens[i].tolist()
-            spoken = free_run(
-                model, tokens, audio=self.config.audio, stream=self.config.stream, seed=i
-            )
-            healths.append(alignment_health(spoken.alignment))
-            stopped.append(spoken.status == "ok")
-            alignments[f"{clip.id}, free"] = spoken.alignment
-            if i == 0:
-                recorded = self.dev.audio.mel(i).numpy()
-                panels = {"recording": recorded, "free-running": spoken.refined}
-                plot_mels(pictures / "free-running-mel.png", panels)
-                plot_gate(pictures / "gate.png", spoken.gate, self.config.stream.gate_logit)
-        alignments["teacher-forced"] = self._forced_alignment(model)
-        plot_alignments(pictures / "alignments.png", alignments)
-        return {
-            "coverage": float(np.mean([h.coverage for h in healths])),
-            "backward_jumps": float(np.mean([h.backward_jumps for h in healths])),
-            "focus": float(np.mean([h.focus for h in healths])),
-            "diagonality": float(np.mean([h.diagonality for h in healths])),
-            "stopped": float(np.mean(stopped)),
-        }
-
-    def _forced_alignment(self, model: Tacotron2) -> Any:
+    def _forced_alignment(self, model: Tacotron2) -> FloatArray:
         """Alignment (S, L) of the first dev clip with teacher forcing."""
         batch = to_device(self.collate([self.dev[Position(0, 0)]]), self.run.accelerator.device)
         output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
-        return output.alignment[0].float().cpu().numpy()
+        alignment: FloatArray = output.alignment[0].float().cpu().numpy()
+        return alignment
 
 
 @click.command(help=__doc__)

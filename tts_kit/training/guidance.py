@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tts_kit.alignment import alignment_hits
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig
 from tts_kit.corpus import Clip
@@ -74,13 +75,22 @@ class Guidance:
         ]
         return torch.from_numpy(np.stack(rows))
 
-    def target(
-        self, clip_id: str, n_steps: int, reduction: int
-    ) -> tuple[FloatArray, np.typing.NDArray[np.bool_]] | None:
-        """Position (S,) and whether a word is spoken (S,) of one clip, None without alignment."""
-        guide = self._guides.get(clip_id)
-        times = self._times(n_steps, reduction)
-        return None if guide is None else (guide.at(times), guide.spoken(times))
+    def hits(
+        self, ids: Sequence[str], alignment: Tensor, frames: Tensor, reduction: int
+    ) -> tuple[int, int]:
+        """Steps in words whose attention is right, and steps in words, of the clips that have an
+        alignment; ``alignment`` (B, S, L), ``frames`` (B,) mel frames of each clip."""
+        right = spoken = 0
+        for clip_id, weights, count in zip(ids, alignment, frames.tolist(), strict=True):
+            guide = self._guides.get(clip_id)
+            if guide is None:
+                continue
+            steps = -(-count // reduction)
+            times = self._times(steps, reduction)
+            own = weights[:steps].float().cpu().numpy()
+            found = alignment_hits(own, guide.at(times), guide.spoken(times))
+            right, spoken = right + found[0], spoken + found[1]
+        return right, spoken
 
     def _times(self, n_steps: int, reduction: int) -> FloatArray:
         """(S,) seconds: the middle of each step's frames."""
