@@ -15,11 +15,12 @@ from typing import Protocol
 from tts_kit.errors import TextError, UsageError, VoiceError
 from tts_kit.text.characters import Characters
 from tts_kit.text.lexicon import Lexicon
-from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes, is_ssml, parse_ssml
+from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes
 from tts_kit.text.normalize import normalize
 from tts_kit.text.phonemize import Arpabet
 from tts_kit.text.split import SentenceSplitter, sentence_spans
 from tts_kit.text.spoken import Dropped, Spoken, gaps, join
+from tts_kit.text.ssml import is_ssml, parse_ssml
 from tts_kit.text.symbols import BORDER, END
 
 logger = logging.getLogger(__name__)

@@ -1,45 +1,22 @@
-"""Overrides inside a text: SSML, and phonemes in braces.
-
-SSML (W3C, version 1.1): ``speak``, ``p``, ``s``, ``break``, ``prosody`` (rate, volume),
-``phoneme``, ``say-as`` and ``sub``. A text is SSML where it begins with ``<speak``. Document types,
-and with them entities of one's own, are refused.
-"""
+"""Overrides inside a text: phonemes in braces, and the stretches that markup makes of it."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NoReturn
-from xml.parsers import expat
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tts_kit.errors import TextError
-from tts_kit.text import numbers
-from tts_kit.text.ipa import from_ipa
 from tts_kit.text.phonemes import PHONEMES
 from tts_kit.text.spoken import Spoken
 
 logger = logging.getLogger(__name__)
 
 FIXED = "\ufffc"  # OBJECT REPLACEMENT CHARACTER: stands for an entry of Segment.fixed
-MAX_DEPTH = 32
-MAX_BREAK = 10.0  # seconds
-RATES = (0.5, 2.0)  # slowest and fastest
 
-_SPEAK = re.compile(r"\s*(?:<\?xml[^>]{0,200}\?>\s*)?<speak[\s>/]")
-_BREAKS = {"none": 0.0, "x-weak": 0.1, "weak": 0.2, "medium": 0.4, "strong": 0.8, "x-strong": 1.2}
-_SPEEDS = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "fast": 1.25, "x-fast": 1.5, "default": 1.0}
-_DECIBELS = {"x-soft": -12.0, "soft": -6.0, "medium": 0.0, "loud": 4.0, "x-loud": 6.0}
-_SILENT = frozenset({"metadata", "desc"})  # elements whose text is about the text
-_KNOWN = frozenset("speak p s break prosody phoneme say-as sub".split()) | _SILENT
-_TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?)(ms|s)$")
-_NUMBER = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,6})?)(%|dB)?$")
 _INLINE = re.compile(r"\[\[([A-Z0-2 ]{1,400})\]\]|\{([A-Z0-2 ]{1,400})\}")
 
 Span = tuple[int, int]
-# For phoneme, say-as and sub: makes of the text inside, and its span, what is spoken.
-Converter = Callable[[str, Span], "str | Spoken"]
 
 
 @dataclass(frozen=True)
@@ -71,11 +48,6 @@ class Plain(Sequence[Span]):
         return self._start + index, self._start + index + 1
 
 
-def is_ssml(text: str) -> bool:
-    """Whether ``text`` is to be read as SSML."""
-    return _SPEAK.match(text) is not None
-
-
 def inline_phonemes(text: str) -> list[tuple[Span, tuple[str, ...]]]:
     """The places of ``text`` such as ``{HH AH0 L OW1}`` or ``[[HH AH0 L OW1]]``, in order.
 
@@ -94,263 +66,3 @@ def inline_phonemes(text: str) -> list[tuple[Span, tuple[str, ...]]]:
                 *(match[0], match.start(), unknown[0]),
             )
     return found
-
-
-def parse_ssml(text: str) -> list[Segment]:
-    """The segments of an SSML document; TextError with the position for what is no SSML."""
-    return _Parser(text).parse()
-
-
-@dataclass(frozen=True)
-class _Element:
-    name: str
-    rate: float = 1.0
-    gain: float = 1.0
-    silent: bool = False
-    convert: Converter | None = None
-
-
-@dataclass
-class _Builder:
-    """The segment that grows, and those that are done."""
-
-    segments: list[Segment] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    fixed: list[Spoken] = field(default_factory=list)
-    pause: float = 0.0
-
-    def add(self, text: str, spans: Sequence[Span]) -> None:
-        self.text.append(text.replace(FIXED, "\ufffd"))
-        self.spans += spans
-
-    def cut(self, rate: float, gain: float) -> None:
-        """Ends the segment, whose manner was ``rate`` and ``gain``."""
-        text = "".join(self.text)
-        if not text.strip():
-            self.text, self.spans = [], []
-            return
-        self.segments.append(
-            Segment(text, tuple(self.spans), tuple(self.fixed), self.pause, rate, gain)
-        )
-        self.text, self.spans, self.fixed, self.pause = [], [], [], 0.0
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        # Surrogates have no UTF-8; the placeholder is dropped and reported like any other sign.
-        self.source = re.sub(r"[\ud800-\udfff]", "\ufffd", text)
-        self.data = self.source.encode()
-        self.stack: list[_Element] = []
-        self.built = _Builder()
-        self.warned: set[str] = set()
-        self.inner: list[str] = []  # text inside a converting element
-        self.inner_start = 0
-        self.at_byte = self.at_character = 0
-        self.parser = expat.ParserCreate("utf-8")
-        self.parser.StartElementHandler = self.open
-        self.parser.EndElementHandler = self.close
-        self.parser.CharacterDataHandler = self.characters
-        self.parser.StartDoctypeDeclHandler = self.refuse_doctype
-
-    def parse(self) -> list[Segment]:
-        try:
-            self.parser.Parse(self.data, True)
-        except expat.ExpatError as error:
-            raise TextError(
-                f"the SSML is not well formed: {expat.ErrorString(error.code)} at line "
-                f"{error.lineno}, character {error.offset}"
-            ) from error
-        return self.built.segments
-
-    def position(self) -> int:
-        """The character at which the present event starts."""
-        byte = self.parser.CurrentByteIndex
-        self.at_character += len(self.data[self.at_byte : byte].decode())
-        self.at_byte = byte
-        return self.at_character
-
-    def refuse_doctype(self, *_: object) -> NoReturn:
-        position = self.source.find("<!DOCTYPE")
-        raise TextError(f"a document type at {position} is refused: take it out of the SSML")
-
-    def open(self, name: str, attributes: Mapping[str, str]) -> None:
-        position = self.position()
-        if len(self.stack) >= MAX_DEPTH:
-            raise TextError(f"SSML nested more than {MAX_DEPTH} deep at {position}")
-        if name not in _KNOWN:
-            self.warn(f"the SSML element <{name}> is unknown, its text is read as it is")
-        outer = self.stack[-1] if self.stack else _Element("")
-        element = replace(outer, name=name, silent=outer.silent or name in _SILENT)
-        if name == "prosody":
-            self.built.cut(outer.rate, outer.gain)
-            element = self.prosody(element, attributes)
-        elif name == "break":
-            self.built.cut(outer.rate, outer.gain)
-            self.built.pause = min(MAX_BREAK, self.built.pause + self.break_seconds(attributes))
-        elif name in ("p", "s", "speak"):
-            self.built.cut(outer.rate, outer.gain)
-        elif outer.convert is None:
-            convert = self.converter(name, attributes, position)
-            element = replace(element, convert=convert)
-            if convert is not None:
-                self.inner, self.inner_start = [], self.source.find(">", position) + 1
-        self.stack.append(element)
-
-    def close(self, name: str) -> None:
-        position = self.position()
-        element = self.stack.pop()
-        outer = self.stack[-1] if self.stack else _Element("")
-        if element.convert is not None and outer.convert is None and not element.silent:
-            span = (self.inner_start, max(position, self.inner_start))
-            result = element.convert("".join(self.inner), span)
-            if isinstance(result, Spoken):
-                self.built.text.append(FIXED)
-                self.built.spans.append(span)
-                self.built.fixed.append(result)
-            else:
-                self.built.add(result, [span] * len(result))
-        if name in ("p", "s", "speak", "prosody"):
-            self.built.cut(element.rate, element.gain)
-
-    def characters(self, data: str) -> None:
-        at = self.position()
-        element = self.stack[-1]
-        if element.silent:
-            return
-        if element.convert is not None:
-            self.inner.append(data)
-            return
-        spans = []
-        for character in data:
-            end = at + 1
-            if self.source[at : at + 1] == "&" and len(data) == 1:
-                end = self.source.find(";", at) + 1
-            elif character == "\n" and self.source[at : at + 2] == "\r\n":
-                end = at + 2
-            spans.append((at, end))
-            at = end
-        self.built.add(data, spans)
-
-    def prosody(self, element: _Element, attributes: Mapping[str, str]) -> _Element:
-        rate, gain = element.rate, element.gain
-        for name, value in attributes.items():
-            if name == "rate":
-                rate = min(max(rate * self.speed(value), RATES[0]), RATES[1])
-            elif name == "volume":
-                gain = min(gain * self.loudness(value), 4.0)
-            else:
-                self.warn(f"prosody {name} is not supported and left out")
-        return replace(element, rate=rate, gain=gain)
-
-    def speed(self, value: str) -> float:
-        if value in _SPEEDS:
-            return _SPEEDS[value]
-        match = _NUMBER.match(value)
-        if match is None or match[3] == "dB" or (match[1] and not match[3]):
-            self.warn(f"prosody rate {value[:20]!r} is unknown and left out")
-            return 1.0
-        number = float(match[1] + match[2])
-        if match[3]:
-            number = number / 100 + (1.0 if match[1] else 0.0)
-        return max(number, 0.01)
-
-    def loudness(self, value: str) -> float:
-        if value == "silent":
-            return 0.0
-        match = _NUMBER.match(value)
-        if value in _DECIBELS:
-            return float(10 ** (_DECIBELS[value] / 20))
-        if value == "default":
-            return 1.0
-        if match is None or match[3] != "dB":
-            self.warn(f"prosody volume {value[:20]!r} is unknown and left out")
-            return 1.0
-        return float(10 ** (min(float(match[1] + match[2]), 12.0) / 20))
-
-    def break_seconds(self, attributes: Mapping[str, str]) -> float:
-        if "time" in attributes:
-            match = _TIME.match(attributes["time"].strip())
-            if match is not None:
-                return float(match[1]) / (1000 if match[2] == "ms" else 1)
-            self.warn(f"the break time {attributes['time'][:20]!r} is unknown: write 500ms or 1.5s")
-        strength = attributes.get("strength", "medium")
-        if strength not in _BREAKS:
-            self.warn(f"the break strength {strength[:20]!r} is unknown, medium is taken")
-        return _BREAKS.get(strength, _BREAKS["medium"])
-
-    def converter(
-        self, name: str, attributes: Mapping[str, str], position: int
-    ) -> Converter | None:
-        if name == "sub":
-            alias = attributes.get("alias")
-            if alias is None:
-                raise TextError(f"<sub> at {position} has no alias")
-            return lambda _, span: alias
-        if name == "phoneme":
-            phonemes = _read_phonemes(attributes, position)
-            return lambda inner, span: Spoken(inner.strip() or "phonemes", *span, phonemes=phonemes)
-        if name == "say-as":
-            kind = attributes.get("interpret-as", "")
-            if kind not in _SAY_AS:
-                self.warn(f"say-as interpret-as={kind[:20]!r} is unknown, its text is read plainly")
-            return _SAY_AS.get(kind, _plainly)
-        return None
-
-    def warn(self, message: str) -> None:
-        if message not in self.warned:
-            self.warned.add(message)
-            logger.warning("%s (at %d)", message, self.at_character)
-
-
-def _read_phonemes(attributes: Mapping[str, str], position: int) -> tuple[str, ...]:
-    alphabet, written = attributes.get("alphabet", "ipa"), attributes.get("ph", "")
-    try:
-        if alphabet == "ipa":
-            phonemes = from_ipa(written)
-        elif alphabet in ("arpabet", "x-arpabet", "cmu"):
-            phonemes = tuple(written.split())
-        else:
-            raise ValueError(f"the alphabet {alphabet[:20]!r} is unknown: use ipa or x-arpabet")
-        unknown = [symbol for symbol in phonemes if symbol not in PHONEMES]
-        if unknown or not phonemes:
-            raise ValueError(f"{unknown[0]} is no phoneme" if unknown else "ph is empty")
-    except ValueError as error:
-        raise TextError(f"<phoneme> at {position}: {error}") from error
-    return phonemes
-
-
-def _letters(inner: str, span: Span) -> Spoken:
-    """Every character by its name."""
-    names = (numbers.cardinal(c) if c in "0123456789" else c.lower() for c in inner)
-    return Spoken(" ".join(n for n in names if n.isascii() and n.isalpha()), *span, kind="letters")
-
-
-def _digits(inner: str, span: Span) -> str:
-    return " ".join(c for c in inner if c.isalnum())
-
-
-def _cardinal(inner: str, span: Span) -> str:
-    digits = "".join(c for c in inner if c in "0123456789")
-    return numbers.cardinal(digits) if digits else inner
-
-
-def _ordinal(inner: str, span: Span) -> str:
-    digits = "".join(c for c in inner if c in "0123456789")
-    return numbers.ordinal(digits) if digits else inner
-
-
-def _plainly(inner: str, span: Span) -> str:
-    return inner
-
-
-_SAY_AS: dict[str, Converter] = {
-    "characters": _letters,
-    "spell-out": _letters,
-    "digits": _digits,
-    "cardinal": _cardinal,
-    "number": _cardinal,
-    "ordinal": _ordinal,
-    # These are what the normalizer finds by itself.
-    **dict.fromkeys(("date", "time", "telephone", "currency", "unit", "fraction"), _plainly),
-}
