@@ -1,5 +1,6 @@
-"""The phonemizer on real sentences: unknown words, time to load, time a sentence, size on disk;
-beside espeak-ng (extra `espeak`), called directly in this process, in the same run.
+"""The front end on real sentences: unknown words, time to load, time a sentence, size on disk.
+
+Beside it espeak-ng (extra `espeak`), called directly in this process, in the same run.
 
 Run it as `python benchmarks/phonemes.py transcripts.csv`, a file of LJSpeech's layout; its third
 column is read.
@@ -11,7 +12,6 @@ import argparse
 import ctypes
 import importlib.util
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -20,21 +20,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tts_kit.text import dictionary, espeak_child, homographs, letter_to_sound
-from tts_kit.text.phonemize import Phonemizer
-from tts_kit.text.spoken import Spoken
+from tts_kit.text import dictionary, espeak_child, homographs, letter_to_sound, load_frontend
+from tts_kit.text.normalize import normalize
+from tts_kit.text.words import Words
 
 LOADS = 7
-OURS = "from tts_kit.text.phonemize import Phonemizer; p = Phonemizer()"
-WARM = "from tts_kit.text.spoken import Spoken; p.phonemize([Spoken('read zorblax', 0, 0)])"
+OURS = "from tts_kit.text import load_frontend; f = load_frontend('en_arpabet')"
+FIRST = "f.encode('He read it.')"
+UNKNOWN = "f.encode('He read zorblax.')"
 ESPEAK = "from tts_kit.text import espeak_child as e; p = e.load()"
-PACKAGE = "import tts_kit.text"
-
-
-def spoken(sentence: str) -> list[Spoken]:
-    """The words and marks of a sentence that is already spelled out."""
-    parts = re.findall(r"[a-z'-]*[a-z][a-z'-]*|[,.;:?!]", sentence.lower())
-    return [Spoken(part, 0, 0, "words" if part[-1] not in ",.;:?!" else "mark") for part in parts]
 
 
 def load_time(code: str) -> float:
@@ -51,11 +45,15 @@ def each(work: Callable[[], object], count: int) -> float:
     return 1000 * (time.process_time() - start) / count
 
 
-def unknown(phonemizer: Phonemizer, sentences: list[list[Spoken]]) -> None:
+def unknown(texts: list[str]) -> None:
     """Prints the share of words that neither dictionary nor rules know."""
-    words = Counter(part.text for parts in sentences for part in parts if part.kind == "words")
-    known = phonemizer.words
-    missing = {word: count for word, count in words.items() if not known.known(word.strip("'-"))}
+    known = Words()
+    words: Counter[str] = Counter()
+    for text in texts:
+        for part in normalize(text).spoken:
+            if part.kind == "words":
+                words.update(part.text.split())
+    missing = {word: n for word, n in words.items() if not known.known(word.strip("'-"))}
     derived = sum(n for word, n in words.items() if not known.entry(word)) - sum(missing.values())
     total = sum(words.values())
     print(f"{total} words: {100 * derived / total:.3f} % by rules from the dictionary's,")
@@ -69,23 +67,21 @@ def main() -> None:
     options = parser.parse_args()
     lines = options.transcripts.read_text("utf-8").splitlines()
     texts = [line.split("|")[2] for line in lines if line.count("|") == 2]
-    sentences = [spoken(text) for text in texts]
-    phonemizer = Phonemizer()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; CPU time throughout")
-    unknown(phonemizer, sentences)
-
-    fresh, count = Phonemizer(), len(sentences)
-    ours = each(lambda: [fresh.phonemize(parts) for parts in sentences], count)
-    base = load_time(PACKAGE)
-    whole = load_time(f"{OURS}; {WARM}") - base
-    print(f"sentence: {ours:.2f} ms; load {load_time(OURS) - base:.0f} ms, {whole:.0f} ms when the")
-    print(f"  first word is unknown (numpy, letter to sound); import tts_kit.text {base:.0f} ms")
+    unknown(texts)
+    frontend = load_frontend("en_arpabet")
+    ours = each(lambda: [frontend.encode(text) for text in texts], len(texts))
+    bare, first, rare = (
+        load_time(code) for code in (OURS, f"{OURS}; {FIRST}", f"{OURS}; {UNKNOWN}")
+    )
+    print(f"en_arpabet: sentence {ours:.2f} ms; load {bare:.0f} ms,")
+    print(f"  {first:.0f} ms with a first sentence, {rare:.0f} ms with a word no dictionary knows")
     if importlib.util.find_spec("espeakng_loader") is None:
         print("espeak-ng: not installed (extra tts-kit[espeak])")
     else:
         library: ctypes.CDLL = espeak_child.load()
-        theirs = each(lambda: [espeak_child.phonemize(library, text) for text in texts], count)
-        print(f"espeak-ng: sentence {theirs:.2f} ms; load {load_time(ESPEAK) - base:.0f} ms")
+        theirs = each(lambda: [espeak_child.phonemize(library, text) for text in texts], len(texts))
+        print(f"espeak-ng: sentence {theirs:.2f} ms; load {load_time(ESPEAK):.0f} ms")
     for file in (dictionary.FILE, letter_to_sound.FILE, homographs.FILE):
         print(f"{file.name}: {file.stat().st_size / 1e6:.3f} MB")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tts_kit.alignment import alignment_health, alignment_hits, is_right
+from tts_kit.alignment import alignment_faults, alignment_health, alignment_hits
 from tts_kit.audio import FloatArray
 
 
@@ -69,24 +69,25 @@ def test_diagonality_tells_a_line_from_a_stall_and_from_reading_backwards() -> N
 def test_hits_are_counted_on_speech_within_one_token() -> None:
     alignment = attending([0, 1, 4, 5, 9, 9], 10)
     positions = np.array([0.4, 2.4, 2.4, 5.6, 5.0, 8.0], dtype=np.float32)
-    spoken = np.array([1, 1, 1, 1, 0, 1], dtype=np.float32)
+    spoken = np.array([True, True, True, True, False, True])
     assert alignment_hits(alignment, positions, spoken) == (4, 5)  # 4 is two from round(2.4)
     straight = attending([0] * 6, 10)  # a straight line is not the right one
     assert alignment_hits(straight, positions, spoken) == (1, 5)
 
 
 @pytest.mark.parametrize(
-    "change, right",
+    "change, fault",
     [
-        ({}, True),
-        ({"alignment_accuracy": 0.79}, False),
-        ({"coverage": 0.94}, False),
-        ({"backward_jumps": 1 / 3}, False),
+        ({}, None),
+        ({"alignment_accuracy": 0.79}, "79% of the speech, not 80%"),
+        ({"coverage": 0.94}, "reads 94% of the text"),
+        ({"backward_jumps": 1 / 3}, "goes back 0.3 times"),
+        ({"stopped": 2 / 3}, "ends 67%"),
     ],
 )
-def test_an_alignment_is_right_by_all_criteria(change: dict[str, float], right: bool) -> None:
-    values = {"alignment_accuracy": 0.8, "coverage": 0.95, "backward_jumps": 0.0}
-    assert is_right(values | change) is right
-    if "alignment_accuracy" not in change:
-        del values["alignment_accuracy"]  # without forced alignments
-        assert is_right(values | change) is right
+def test_an_alignment_is_right_by_all_criteria(change: dict[str, float], fault: str | None) -> None:
+    values = {"alignment_accuracy": 0.8, "coverage": 0.95, "backward_jumps": 0.0, "stopped": 1.0}
+    faults = alignment_faults(values | change)
+    assert faults == [] if fault is None else len(faults) == 1 and fault in faults[0]
+    # A criterion without a measurement is none.
+    assert alignment_faults({k: v for k, v in values.items() if k not in change}) == []

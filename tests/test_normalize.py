@@ -136,9 +136,12 @@ def check_any(text: str) -> None:
 _EVERYTHING = st.text(st.characters(exclude_categories=()), max_size=40)
 _TRICKY = st.lists(
     st.sampled_from(
-        """1 12 345 1905 0 , . : / - ' " $ £ % ° ^ # @ _ & + * ~ ( ) ; ? ! a A I V s d th st am
-        p.m. x kg in ft May Mar. Jan No. St. Dr. U.S. BBC MPs Henry VIII Chapter www. .com http:// e.g.
-        etc. ½ ² é ²³ \u0301 — − … ℃ Ω ☃ ﷺ ⑴ \ud800 B.C. million bn 'n' '90s w/ AT&T C# .5 € ¢ m/s""".split()
+        """
+        1 12 345 1905 0 , . : / - ' " $ £ % ° ^ # @ _ & + * ~ ( ) ; ? ! a A I V s d th
+        st am p.m. x kg in ft May Mar. Jan No. St. Dr. U.S. BBC MPs Henry VIII Chapter
+        www. .com http:// e.g. etc. ½ ² é ²³ \u0301 — − … ℃ Ω ☃ ﷺ ⑴ \ud800 B.C.
+        million bn 'n' '90s w/ AT&T C# .5 € ¢ m/s
+        """.split()
         + [" ", " ", " ", "\n"]
     ),
     max_size=14,

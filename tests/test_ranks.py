@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from accelerate.state import AcceleratorState
-from short_corpus import short_config, write_conf
+from short_corpus import CONF, short_config, write_conf
 from trainings import train
 
 from tts_kit.checkpoint import open_checkpoint
@@ -46,14 +46,12 @@ def check_ranks(found: dict[str, Any]) -> None:
     assert found["planted_fault"] > 1e-6  # without the wrapper the ranks do drift apart
 
 
-def averages(run: Path, optimizer: str) -> torch.Tensor:
-    """Adam's averages of the gradients, in which every step has a part."""
-    state = open_checkpoint(run).training()[optimizer]["state"]
-    return torch.cat([state[key]["exp_avg"].flatten() for key in sorted(state)])
-
-
-def distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a - b).norm() / b.norm())
+def distance(run: Path, other: Path, optimizer: str) -> float:
+    """Relative distance of Adam's averages of the gradients, in which every step has a part; the
+    median over the weights, for some have gradients next to nothing."""
+    one, two = (open_checkpoint(r).training()[optimizer]["state"] for r in (run, other))
+    pairs = [(one[key]["exp_avg"], two[key]["exp_avg"]) for key in two]
+    return statistics.median(float((a - b).norm() / b.norm()) for a, b in pairs)
 
 
 def test_two_ranks_hold_the_same_acoustic_weights(short_data: Path, tmp_path: Path) -> None:
@@ -73,10 +71,27 @@ def test_two_ranks_train_the_vocoder_as_one_does(short_data: Path, tmp_path: Pat
     train("vocoder", one, short_data, tmp_path / "one")
     AcceleratorState._reset_state(True)
     for optimizer in ("generator", "discriminators"):
-        expected = averages(tmp_path / "one", optimizer)
-        assert distance(averages(tmp_path / "run", optimizer), expected) < 1e-3
-        assert distance(averages(tmp_path / "uneven", optimizer), expected) > 1e-2  # planted
-    for two, alone in zip(
-        read_records(tmp_path / "run"), read_records(tmp_path / "one"), strict=True
-    ):
-        assert two.values == pytest.approx(alone.values, rel=1e-3)
+        assert distance(tmp_path / "run", tmp_path / "one", optimizer) < 1e-3
+        assert distance(tmp_path / "uneven", tmp_path / "one", optimizer) > 3e-3  # planted
+    two, alone = (read_records(tmp_path / run) for run in ("run", "one"))
+    for record, expected in zip(two, alone, strict=True):
+        assert record.values == pytest.approx(expected.values, rel=1e-3)
+
+
+def test_the_recipe_starts_two_processes(short_data: Path, tmp_path: Path) -> None:
+    quick = {"steps": 2, "validate_every": 2}
+    conf = write_conf(tmp_path / "c.yaml", short_config(), acoustic=quick)
+    folders = ["--datadir", str(short_data.parent), "--expdir", str(tmp_path)]
+    options = ["--stage", "1", "--stop-stage", "1", "--nproc", "2", "--conf", str(conf)]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    result = subprocess.run(
+        [str(CONF.parents[1] / "run.sh"), *options, *folders, "--tag", short_data.name],
+        env={**ENVIRONMENT, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    run = tmp_path / short_data.name / "tacotron2"
+    assert json.loads((run / "run.json").read_text())["processes"] == 2
+    assert "2 process(es)" in result.stderr and open_checkpoint(run).step == 2

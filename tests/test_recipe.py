@@ -40,7 +40,9 @@ class Run:
         for row in rows:
             name = f"{row.split('|')[0]}.flac"
             shutil.copyfile(RECIPE / "practice" / "wavs" / name, self.corpus / "wavs" / name)
-        shutil.copyfile(RECIPE / "conf" / "tiny.yaml", self.conf)
+        settings = yaml.safe_load((RECIPE / "conf" / "tiny.yaml").read_text("utf-8"))
+        settings["train"]["acoustic"]["guided"] = "alignments"
+        self.conf.write_text(yaml.safe_dump(settings), "utf-8")
 
     def command(self, *options: str) -> list[str]:
         folders = ["--datadir", str(self.data.parent), "--expdir", str(self.exp.parent)]
@@ -74,6 +76,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_every_stage_leaves_its_result(finished: Run) -> None:
     manifests = [finished.data / f"{split}_metadata.csv" for split in ("train", "dev", "test")]
     assert all(path.stat().st_size > 0 for path in manifests)
+    assert len(list((finished.data / "alignments").glob("*.words.json"))) >= 13
+    assert '"alignment_accuracy"' in (finished.exp / "tacotron2" / "metrics.jsonl").read_text()
     for name, steps in {"tacotron2": 6, "hifigan": 6, "hifigan-ft": 4}.items():
         checkpoint = open_checkpoint(finished.exp / name)
         checkpoint.verify()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import json
@@ -9,12 +10,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from accelerate.state import AcceleratorState
 from trainings import PLACES, Case, differences, resume
 
 from tts_kit import data as batches
+from tts_kit.checkpoint import save_checkpoint
+from tts_kit.training import run
 
 EPOCH = 5  # batches of the short corpus on one process; three on two
 FAST = (
@@ -53,6 +57,23 @@ def test_the_comparison_notices_other_batches(
     monkeypatch.setattr(batches.BatchStream, "__iter__", from_start)
     found = resume(Case(name, "mid-epoch"), short_data, tmp_path, EPOCH)
     assert any("train" in name for name in differences(found["whole"], found["resumed"]))
+
+
+def test_the_comparison_notices_a_state_that_was_not_kept(
+    short_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted fault: the optimizers' averages begin anew, as if only weights were saved."""
+
+    def save(out: Path, step: int, *, training: dict[str, Any], **parts: Any) -> Path:
+        kept = copy.deepcopy(training)
+        for optimizer in kept.values():
+            for averages in optimizer["state"].values():
+                averages["exp_avg"].zero_()
+        return save_checkpoint(out, step, training=kept, **parts)
+
+    monkeypatch.setattr(run, "save_checkpoint", save)
+    found = resume(Case("vocoder", "mid-epoch"), short_data, tmp_path, EPOCH)
+    assert any("generator.conv" in name for name in differences(found["whole"], found["resumed"]))
 
 
 def run_on_two_ranks(cases: tuple[Case, ...], data: Path, folder: Path) -> None:

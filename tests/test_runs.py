@@ -146,7 +146,9 @@ def test_status_of_finished_trainings(finished: Path) -> None:
     ],
 )
 def test_verdict_on_an_alignment(numbers: tuple[float, float, float], verdict: str) -> None:
-    assert status.alignment_verdict(*numbers) == verdict
+    names = ("coverage", "backward_jumps", "stopped")
+    values = dict(zip(names, numbers, strict=True))
+    assert status.alignment_verdict(values) == verdict
 
 
 def test_status_names_a_damaged_checkpoint_and_needs_a_training(

@@ -25,6 +25,7 @@ from tts_kit.errors import CheckpointError, CorpusError, TrainingError, UsageErr
 from tts_kit.forced_alignment import Word, alignment_file, spoken_words, write_alignment
 from tts_kit.text import load_frontend
 from tts_kit.training import acoustic, vocoder
+from tts_kit.training.accelerator import make_accelerator
 from tts_kit.training.metrics import read_records
 from tts_kit.training.run import RunOptions
 
@@ -239,7 +240,7 @@ def test_forced_alignments_guide_and_are_measured_against(
     with caplog.at_level(logging.INFO):
         acoustic.train(RunOptions(conf, practice_data, tmp_path / "run"), folder)
     assert f"without: {left_out} (no file)" in caplog.text
-    assert "step 12: attention does not follow the text" in caplog.text
+    assert "step 12: the alignment is not right yet" in caplog.text
     AcceleratorState._reset_state(True)
     write_conf(conf, tiny_config, acoustic={**train, "steps": 1, "alignment_warning_step": 12})
     acoustic.train(RunOptions(conf, practice_data, tmp_path / "diagonal"), folder)
@@ -249,3 +250,15 @@ def test_forced_alignments_guide_and_are_measured_against(
     assert abs(guided[0] - metrics(tmp_path / "diagonal", "train", "guided")[0]) > 0.01
     for name in ("run", "diagonal"):  # validation measures with either guidance
         assert 0 <= metrics(tmp_path / name, "dev", "alignment_accuracy")[0] <= 1
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_bf16_on_a_cpu_without_it_is_warned_of(
+    supported: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    make_accelerator(tmp_path, accumulation=1, mixed_precision="bf16", wandb=False)
+    assert ("imitates it" in caplog.text) is not supported

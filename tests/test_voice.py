@@ -17,12 +17,13 @@ from tts_kit.errors import OutputError, VoiceError
 from tts_kit.voice import GRAPHS, STATES, VoiceInfo, read_voice, state_shapes, write_voice
 
 BYTES = {name: f"bytes of {name}".encode() for name in GRAPHS}
+LEXICON = "gif  JH IH1 F\n"
 FILES = {"voice.json", "LICENSE", "lexicon.txt", *(f"{name}.onnx" for name in GRAPHS)}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_voice(tmp_path / "voices" / "tiny", voice_info(), BYTES, "CC0\n")
+    write_voice(tmp_path / "voices" / "tiny", voice_info(), BYTES, "CC0\n", lexicon_text=LEXICON)
     return tmp_path / "voices" / "tiny"
 
 
@@ -42,9 +43,10 @@ def test_what_is_written_is_read_back(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
     assert {name: info.graph_bytes(name) for name in GRAPHS} == BYTES
     assert (folder / "LICENSE").read_text(encoding="utf-8") == "CC0\n"
+    assert info.lexicon() == LEXICON
     written = voice_info()
     for field in dataclasses.fields(VoiceInfo):
-        if field.name not in ("graphs", "license_file", "folder"):
+        if field.name not in ("graphs", "license_file", "lexicon_file", "folder"):
             assert getattr(info, field.name) == getattr(written, field.name), field.name
 
 

@@ -102,7 +102,7 @@ def test_a_voice_is_no_start(tmp_path: Path, practice_data: Path, tiny_config: C
     voice = tmp_path / "voice"
     voice.mkdir()
     (voice / "voice.json").write_text("{}")
-    with pytest.raises(UsageError, match="is a voice.*give --init-from the checkpoint"):
+    with pytest.raises(UsageError, match="is of a voice.*give --init-from the checkpoint"):
         acoustic.train(RunOptions(conf, practice_data, tmp_path / "run", init_from=voice))
 
 

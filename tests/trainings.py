@@ -140,6 +140,7 @@ def resume(case: Case, data: Path, folder: Path, epoch: int) -> dict[str, Any]:
         "accumulation": accumulation,
         "checkpoint_every": 1,
         "validate_every": 2,
+        "ema": 0.9 if case.place == "border" else 0.0,
     }
     folder.mkdir(parents=True, exist_ok=True)
     whole = write_conf(folder / "whole.yaml", short_config(), **{case.trainer: settings})

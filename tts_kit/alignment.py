@@ -9,6 +9,10 @@ import numpy as np
 
 from tts_kit.audio import FloatArray
 
+# A right alignment: attention is on the spoken token, or next to it, for this share of the speech,
+# and free-running it reaches this share of the text, never goes back, and stops by itself.
+ACCURACY, COVERAGE = 0.8, 0.95
+
 
 @dataclass(frozen=True)
 class AlignmentHealth:
@@ -46,15 +50,21 @@ def alignment_hits(
     return int((hit & spoken).sum()), int(spoken.sum())
 
 
-def is_right(values: Mapping[str, float]) -> bool:
-    """Whether the metrics of a validation tell of a right alignment: teacher-forced on the spoken
-    token for 80 % of the speech (where forced alignments are at hand), and free-running over the
-    whole text without a step back."""
-    return (
-        values.get("alignment_accuracy", 1.0) >= 0.8
-        and values["coverage"] >= 0.95
-        and values["backward_jumps"] == 0
-    )
+def alignment_faults(values: Mapping[str, float]) -> list[str]:
+    """What is wrong with an alignment by the metrics of a validation, those that it has: none is
+    right."""
+    faults = []
+    if (accuracy := values.get("alignment_accuracy", 1.0)) < ACCURACY:
+        faults.append(
+            f"is on the spoken token for {accuracy:.0%} of the speech, not {ACCURACY:.0%}"
+        )
+    if (coverage := values.get("coverage", 1.0)) < COVERAGE:
+        faults.append(f"reads {coverage:.0%} of the text, not {COVERAGE:.0%}")
+    if (jumps := values.get("backward_jumps", 0.0)) > 0:
+        faults.append(f"goes back {jumps:.1f} times a sentence")
+    if (stopped := values.get("stopped", 1.0)) < 1:
+        faults.append(f"ends {stopped:.0%} of the sentences by itself")
+    return faults
 
 
 def _correlation(peaks: np.typing.NDArray[np.intp]) -> float:

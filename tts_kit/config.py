@@ -250,6 +250,9 @@ class TrainConfig:
     guided_sigma: float = 0.3  # width of the diagonal, a share of the sentence
     guided_tokens: float = 2.5  # width around a given alignment, in tokens (standard deviation)
     guided_steps: int = 20_000  # guidance decays linearly to zero here
+    # Acoustic: (step, mel frames a decoder step), such as [[0, 5], [10000, 2]]; empty: all the time
+    # acoustic.reduction, which is also where it must end.
+    reductions: tuple[tuple[int, int], ...] = ()
     freeze: tuple[str, ...] = ()  # acoustic: parts that stay, such as encoder, decoder.attention
     alignment_warning_step: int = 5000  # from here on a validation without alignment warns
     segment_length: int = 8192  # samples a clip and update (vocoder)
@@ -266,6 +269,14 @@ class TrainConfig:
     workers: int = 0  # DataLoader processes
 
     def __post_init__(self) -> None:
+        steps = [step for step, _ in self.reductions]
+        frames = [reduction for _, reduction in self.reductions]
+        _require(
+            not steps
+            or (steps[0] == 0 and steps == sorted(set(steps)))
+            and (frames[-1] >= 1 and frames == sorted(set(frames), reverse=True)),
+            "train.*.reductions needs steps that rise from 0, and fewer frames at each",
+        )
         _require(self.accumulation >= 1, "train.*.accumulation must be at least 1")
         _require(self.batch_size >= 1 and self.steps >= 1, "train.*: steps, batch_size must be > 0")
         _require(
@@ -284,6 +295,10 @@ class TrainConfig:
             self.learning_rate > 0 and self.final_learning_rate > 0,
             "train.*.learning_rate and final_learning_rate must be positive",
         )
+
+    def reduction_at(self, step: int) -> int | None:
+        """Mel frames a decoder step at optimizer step ``step``; None where not scheduled."""
+        return next((r for start, r in reversed(self.reductions) if start <= step), None)
 
     def learning_rate_factor(self, step: int) -> float:
         """Multiplier of ``learning_rate`` at optimizer step ``step`` (from 0)."""
@@ -372,6 +387,11 @@ class Config:
             self.vocoder.hop_length == self.audio.hop_length,
             f"vocoder.upsample_rates (times istft_hop) multiply to {self.vocoder.hop_length}, "
             f"but audio.hop_length is {self.audio.hop_length}; make them equal",
+        )
+        reductions, last = self.train.acoustic.reductions, self.acoustic.reduction
+        _require(
+            not reductions or reductions[-1][1] == last,
+            f"train.acoustic.reductions must end with acoustic.reduction ({last})",
         )
         reflected = max((n - hop for n, hop, _ in self.vocoder.mrd_resolutions), default=0) // 2
         shortest = min(self.train.vocoder.segment_length, self.train.finetune.segment_length)

@@ -26,7 +26,7 @@ from tts_kit.data import (
     load_split,
 )
 from tts_kit.errors import CheckpointError, OutputError
-from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.models.tacotron2 import Tacotron2, cut_projection
 from tts_kit.stage import RECORD, Stage
 from tts_kit.text import Frontend, TextInfo, open_frontend
 
@@ -43,7 +43,8 @@ def load_acoustic(checkpoint: Checkpoint) -> tuple[Tacotron2, Frontend]:
     except KeyError as error:
         raise CheckpointError(f"{checkpoint.folder} is no Tacotron2 checkpoint") from error
     model = Tacotron2(len(frontend.symbols), audio.n_mels, config)
-    model.load_state_dict(checkpoint.trained("tacotron2"))
+    weights = checkpoint.trained("tacotron2")
+    model.load_state_dict(cut_projection(weights, config.reduction * audio.n_mels))
     return model.eval(), frontend
 
 

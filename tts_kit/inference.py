@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def free_run(
         TorchStep(model, memory),
         len(tokens),
         audio=audio,
-        acoustic=model.config,
+        acoustic=dataclasses.replace(model.config, reduction=model.decoder.reduction),
         stream=stream,
         seed=seed,
     )

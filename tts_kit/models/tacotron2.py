@@ -126,7 +126,9 @@ def make_attention(config: Tacotron2Config) -> LocationAttention | DynamicAttent
 class Decoder(nn.Module):
     """Prenet, attention LSTM, attention, decoder LSTM and projections (section 2.2)."""
 
-    def __init__(self, n_mels: int, config: Tacotron2Config) -> None:
+    def __init__(self, n_mels: int, config: Tacotron2Config, max_reduction: int = 0) -> None:
+        """``reduction`` may be set up to ``max_reduction`` later: of the frames that the projection
+        gives, the first ``reduction`` are used."""
         super().__init__()
         self.n_mels, self.reduction = n_mels, config.reduction
         self.rnn_dropout = config.rnn_dropout
@@ -135,7 +137,7 @@ class Decoder(nn.Module):
         self.attention_rnn = nn.LSTMCell(config.prenet_dim + context, config.attention_rnn_dim)
         self.attention = make_attention(config)
         self.decoder_rnn = nn.LSTM(config.attention_rnn_dim + context, hidden)
-        self.projection = nn.Linear(hidden + context, n_mels * config.reduction)
+        self.projection = nn.Linear(hidden + context, n_mels * max(max_reduction, config.reduction))
         self.gate = nn.Linear(hidden + context, 1)
 
     def forward(
@@ -150,7 +152,7 @@ class Decoder(nn.Module):
         rnn = dropout(rnn, self.rnn_dropout, self.training)
         context = states[..., self.attention_rnn.hidden_size :]
         features = torch.cat((rnn, context), dim=-1)
-        predicted = self.projection(features)  # (S, B, r * M)
+        predicted = self._project(features)  # (S, B, r * M)
         steps, batch, _ = predicted.shape
         predicted = predicted.view(steps, batch, self.reduction, self.n_mels)
         predicted = predicted.permute(1, 3, 0, 2).reshape(batch, self.n_mels, -1)  # (B, M, S * r)
@@ -193,6 +195,11 @@ class Decoder(nn.Module):
         shape = (*like.shape[:2], self.attention_rnn.hidden_size)
         return dropout_mask(like, shape, self.rnn_dropout)
 
+    def _project(self, features: Tensor) -> Tensor:
+        """(..., D + E) to the mel of a step's frames (..., r * M)."""
+        used = self.reduction * self.n_mels
+        return F.linear(features, self.projection.weight[:used], self.projection.bias[:used])
+
     def initial_state(self, memory: Tensor) -> DecoderState:
         """All zeros for ``memory`` (B, L, E)."""
         attention = self.attention.initial_state(memory)
@@ -226,7 +233,7 @@ class Decoder(nn.Module):
         carried = (state.decoder_hidden.unsqueeze(0), state.decoder_cell.unsqueeze(0))
         rnn, carried = self.decoder_rnn(x, carried)
         features = torch.cat((rnn.squeeze(0), attention.context), dim=1)
-        mel = self.projection(features).view(-1, self.reduction, self.n_mels).transpose(1, 2)
+        mel = self._project(features).view(-1, self.reduction, self.n_mels).transpose(1, 2)
         new = DecoderState(hidden, cell, carried[0].squeeze(0), carried[1].squeeze(0), *attention)
         return mel, self.gate(features).squeeze(-1), new
 
@@ -258,11 +265,14 @@ class Postnet(nn.Module):
 class Tacotron2(nn.Module):
     """Tokens to mel."""
 
-    def __init__(self, n_symbols: int, n_mels: int, config: Tacotron2Config) -> None:
+    def __init__(
+        self, n_symbols: int, n_mels: int, config: Tacotron2Config, *, max_reduction: int = 0
+    ) -> None:
+        """``max_reduction``, where larger than ``config.reduction``, is for training alone."""
         super().__init__()
         self.config = config
         self.encoder = Encoder(n_symbols, config)
-        self.decoder = Decoder(n_mels, config)
+        self.decoder = Decoder(n_mels, config, max_reduction)
         self.postnet = Postnet(n_mels, config)
 
     def forward(
@@ -274,6 +284,15 @@ class Tacotron2(nn.Module):
         valid = length_mask(mel_lengths, mel.shape[2]).unsqueeze(1)
         refined = self.postnet(coarse, valid.to(coarse.dtype))
         return Tacotron2Output(coarse, refined, gate, alignment)
+
+
+def cut_projection(weights: dict[str, Tensor], rows: int) -> dict[str, Tensor]:
+    """``weights`` of a Tacotron2 with the first ``rows`` (r * n_mels) of its projection: what is
+    left of a model that was trained with more frames a step."""
+    cut = dict(weights)
+    for name in ("decoder.projection.weight", "decoder.projection.bias"):
+        cut[name] = weights[name][:rows]
+    return cut
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:

@@ -21,18 +21,11 @@ from types import TracebackType
 
 from tts_kit.errors import DependencyError, TextError
 from tts_kit.text.spoken import Dropped
+from tts_kit.text.symbols import BORDER, IPA_SIGNS
 
 logger = logging.getLogger(__name__)
 
-# What the American voice of espeak-ng 1.52 writes, one code point each; the order is fixed.
-IPA_SYMBOLS: tuple[str, ...] = (
-    " ",
-    *"ˈˌː",
-    *"aæɐɑɒɔeəɚɛɜiɪᵻoʊuʌ",
-    *"bdðfɡhjklmnŋpɹɾrsʃtθvwxzʒʔ",
-    *"çɬɣβʁøyœɲɕʑʈɖɫɨ\u0303\u0329\u032f",
-)
-_KNOWN = frozenset(IPA_SYMBOLS)
+_KNOWN = frozenset((BORDER, *IPA_SIGNS))
 _LANGUAGE = re.compile(r"\([a-z-]+\)")  # "(fr)": the word is spoken by another voice from here on
 _COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("espeak_child.py")))
 _TRIES = 2
@@ -41,7 +34,7 @@ _EXTRA = "install it with: pip install 'tts-kit[espeak]'"
 
 @dataclass(frozen=True)
 class Ipa:
-    """``symbols`` are of ``IPA_SYMBOLS``; ``dropped`` is what had no symbol or no sound.
+    """``symbols`` are of ``IPA_SIGNS``, or a space; ``dropped`` is what had no symbol or no sound.
 
     The position of a dropped IPA sign is that of its sentence: espeak-ng tells no better.
     """

@@ -14,7 +14,6 @@ from typing import Protocol
 
 from tts_kit.errors import TextError, UsageError, VoiceError
 from tts_kit.text.characters import Characters
-from tts_kit.text.espeak_words import EspeakWords
 from tts_kit.text.lexicon import Lexicon
 from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes, is_ssml, parse_ssml
 from tts_kit.text.normalize import normalize
@@ -85,11 +84,7 @@ class Pronouncer(Protocol):
         ...
 
 
-PRONOUNCERS: dict[str, type[Pronouncer]] = {
-    Arpabet.name: Arpabet,
-    Characters.name: Characters,
-    EspeakWords.name: EspeakWords,
-}
+FRONTENDS = (Arpabet.name, Characters.name, "en_espeak")
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,7 @@ class _Unit:
 
 
 class Frontend:
-    """Text to tokens by one of the ``PRONOUNCERS``, with the voice's own lexicon."""
+    """Text to tokens by a ``Pronouncer``, with the voice's own lexicon."""
 
     def __init__(self, pronouncer: type[Pronouncer], lexicon: Lexicon) -> None:
         self.lexicon = lexicon
@@ -191,10 +186,8 @@ class Frontend:
 
 
 def load_frontend(name: str, *, lexicon: Lexicon | None = None) -> Frontend:
-    """The front end called ``name``, one of ``PRONOUNCERS``."""
-    if name not in PRONOUNCERS:
-        raise UsageError(f"unknown text front end {name!r}; known: {', '.join(PRONOUNCERS)}")
-    return Frontend(PRONOUNCERS[name], lexicon or Lexicon())
+    """The front end called ``name``, one of ``FRONTENDS``."""
+    return Frontend(_pronouncer(name), lexicon or Lexicon())
 
 
 def open_frontend(info: TextInfo, lexicon: str) -> Frontend:
@@ -212,6 +205,18 @@ def open_frontend(info: TextInfo, lexicon: str) -> Frontend:
             "train and export again, or use the tts-kit version that made it"
         )
     return frontend
+
+
+def _pronouncer(name: str) -> type[Pronouncer]:
+    if name == Arpabet.name:
+        return Arpabet
+    if name == Characters.name:
+        return Characters
+    if name == "en_espeak":  # needs processes and threads, the others load faster without
+        from tts_kit.text.espeak_words import EspeakWords
+
+        return EspeakWords
+    raise UsageError(f"unknown text front end {name!r}; known: {', '.join(FRONTENDS)}")
 
 
 def _difference(found: TextInfo, own: TextInfo) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import string
 
-from tts_kit.text.espeak import IPA_SYMBOLS
 from tts_kit.text.phonemes import PHONEMES
 
 PAD = "_"  # token 0
@@ -13,4 +12,11 @@ BORDER = " "  # token 2, between two words
 MARKS = tuple('!"(),-.:;?')
 CHARACTERS = (PAD, END, BORDER, *string.ascii_lowercase, "'", *MARKS)
 ARPABET = (PAD, END, BORDER, *PHONEMES, *MARKS)
-IPA = (PAD, END, BORDER, *(sign for sign in IPA_SYMBOLS if sign != BORDER), *MARKS)
+# What the American voice of espeak-ng 1.52 writes, one code point each; the order is fixed.
+IPA_SIGNS: tuple[str, ...] = (
+    *"ˈˌː",
+    *"aæɐɑɒɔeəɚɛɜiɪᵻoʊuʌ",
+    *"bdðfɡhjklmnŋpɹɾrsʃtθvwxzʒʔ",
+    *"çɬɣβʁøyœɲɕʑʈɖɫɨ\u0303\u0329\u032f",
+)
+IPA = (PAD, END, BORDER, *IPA_SIGNS, *MARKS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from accelerate import Accelerator
 
 from tts_kit.errors import DependencyError, TrainingError, UsageError
 
+logger = logging.getLogger(__name__)
+
 
 def make_accelerator(
     out: Path, *, accumulation: int, mixed_precision: str, wandb: bool
@@ -17,6 +20,11 @@ def make_accelerator(
     """The Accelerator of a training stage, after the checks that accelerate leaves out."""
     if mixed_precision == "fp16" and not torch.cuda.is_available():
         raise UsageError("fp16 needs a CUDA device; on CPU use --mixed_precision bf16 or no")
+    if mixed_precision == "bf16" and not _has_bfloat16():
+        logger.warning(
+            "this CPU has no bfloat16 arithmetic and imitates it, many times slower: train with "
+            "--mixed_precision no"
+        )
     trackers = ["tensorboard"]
     if wandb:
         try:
@@ -39,3 +47,7 @@ def make_accelerator(
             "start them with torchrun, as run.sh --nproc does"
         )
     return accelerator
+
+
+def _has_bfloat16() -> bool:
+    return torch.cuda.is_available() or bool(torch.cpu._is_avx512_bf16_supported())

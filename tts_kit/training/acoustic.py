@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
 from torch import Tensor
 
-from tts_kit.alignment import alignment_health, alignment_hits, is_right
+from tts_kit.alignment import alignment_faults
+from tts_kit.audio import FloatArray
 from tts_kit.cli import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
@@ -29,20 +31,18 @@ from tts_kit.data import (
 )
 from tts_kit.errors import UsageError
 from tts_kit.forced_alignment import alignments_hash
-from tts_kit.inference import free_run
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
 from tts_kit.text import Frontend
 from tts_kit.training.ema import Ema
+from tts_kit.training.free_running import speak_sentences
 from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
-from tts_kit.training.plots import plot_alignments, plot_gate, plot_mels, plot_triptych
+from tts_kit.training.plots import plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
 from tts_kit.training.warm_start import Frozen, acoustic_weights, trained_parameters
 
 logger = logging.getLogger(__name__)
-
-SPOKEN = 3  # validation sentences that are also decoded free-running
 
 
 def train(options: RunOptions, alignments: Path | None = None) -> None:
@@ -86,18 +86,15 @@ class AcousticTrainer:
         )
         dev = load_split(run.options.data, "dev", audio)[: self.settings.validation_clips]
         self.dev = AcousticDataset(ClipAudio(dev, audio, cache=cache), frontend)
-        self.guidance = Guidance(
-            alignments,
-            [*clips, *dev],
-            frontend,
-            audio=audio,
-            reduction=self.config.acoustic.reduction,
-        )
-        self.collate = functools.partial(
-            collate_acoustic, reduction=self.config.acoustic.reduction, silence=audio.silence
+        self.guidance = Guidance(alignments, [*clips, *dev], frontend, audio)
+        self.reduction = self.config.acoustic.reduction  # at the present step
+        reductions = [self.reduction, *(r for _, r in self.settings.reductions)]
+        self.collate = functools.partial(  # batches are made ahead: they suit every reduction
+            collate_acoustic, reduction=math.lcm(*reductions), silence=audio.silence
         )
         torch.manual_seed(self.settings.seed)
-        model = Tacotron2(len(frontend.symbols), audio.n_mels, self.config.acoustic)
+        acoustic, most = self.config.acoustic, max(reductions)
+        model = Tacotron2(len(frontend.symbols), audio.n_mels, acoustic, max_reduction=most)
         initial = None
         if run.init is not None and run.resumed is None:
             initial = {"tacotron2": acoustic_weights(run.init, model, frontend.symbols)}
@@ -115,7 +112,7 @@ class AcousticTrainer:
         )
         self.model, self.optimizer = run.accelerator.prepare(model, optimizer)
         run.restore({"optimizer": self.optimizer})
-        self.meta = {
+        self.meta: dict[str, Any] = {
             "audio": to_dict(audio),
             "text": to_dict(frontend.info),
             "lexicon": frontend.lexicon.canonical,
@@ -128,6 +125,7 @@ class AcousticTrainer:
         lengths = [clip.n_samples for clip in self.dataset.audio.clips]
         epoch, batches = run.batches(self.dataset, lengths, self.collate)
         for step in run.steps():
+            self._set_reduction()
             values = self._train_step(batches)
             if (step + 1) % settings.log_every == 0 and values:
                 run.log("train", values)
@@ -140,6 +138,13 @@ class AcousticTrainer:
                     networks["tacotron2_ema"] = self.ema
                 run.save(networks, {"optimizer": self.optimizer}, self.meta)
         run.finish()
+
+    def _set_reduction(self) -> None:
+        self.reduction = self.settings.reduction_at(self.run.step) or self.reduction
+        model = self.run.accelerator.unwrap_model(self.model)
+        model.decoder.reduction = self.reduction
+        acoustic = dataclasses.replace(self.config.acoustic, reduction=self.reduction)
+        self.meta["acoustic"] = to_dict(acoustic)
 
     def _train_step(self, batches: Iterator[AcousticBatch]) -> dict[str, float]:
         """One optimizer update over ``accumulation`` batches, averaged over all frames of all
@@ -177,7 +182,7 @@ class AcousticTrainer:
 
     def _count(self, window: list[AcousticBatch]) -> tuple[Tensor, Tensor]:
         """Valid frames and decoder steps of an update, over all processes."""
-        reduction = self.config.acoustic.reduction
+        reduction = self.reduction
         lengths = torch.cat([batch.mel_lengths for batch in window])
         steps = (lengths + reduction - 1) // reduction
         counts = torch.stack((lengths.sum(), steps.sum()))
@@ -188,13 +193,13 @@ class AcousticTrainer:
         output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
         positions = None
         if self.settings.guided == "alignments":
-            positions = self.guidance.positions(batch.ids, output.gate.shape[1])
+            positions = self.guidance.positions(batch.ids, output.gate.shape[1], self.reduction)
         return output, tacotron2_losses(
             output,
             batch.mel,
             batch.mel_lengths,
             batch.token_lengths,
-            reduction=self.config.acoustic.reduction,
+            reduction=self.reduction,
             gate_weight=self.settings.gate_weight,
             guided_sigma=self.settings.guided_sigma,
             guided_tokens=self.settings.guided_tokens,
@@ -226,18 +231,27 @@ class AcousticTrainer:
             with torch.random.fork_rng(devices=[]), averaged:
                 torch.manual_seed(self.settings.seed)
                 values = self._teacher_forced(model)
-                values |= self._free_running(model)
-            self.run.log("dev", values)
-            if self.run.step + 1 >= self.settings.alignment_warning_step and not is_right(values):
-                logger.warning(
-                    "step %d: attention does not follow the text yet: look at %s; guided: "
-                    "alignments helps, and so do texts that say exactly what is spoken",
-                    self.run.step + 1,
-                    self._pictures() / "alignments.png",
+                values |= speak_sentences(
+                    model,
+                    self.dev,
+                    self.config,
+                    self._pictures(),
+                    teacher_forced=self._forced_alignment(model),
                 )
+            self.run.log("dev", values)
+            self._warn_of_alignment(values)
             self.run.mark_best(values["mel_refined"])
             self.run.log_media(self._pictures())
         self.run.accelerator.wait_for_everyone()
+
+    def _warn_of_alignment(self, values: dict[str, float]) -> None:
+        step, faults = self.run.step + 1, alignment_faults(values)
+        if faults and step >= self.settings.alignment_warning_step:
+            logger.warning(
+                "step %d: the alignment is not right yet, attention %s: see %s; it comes sooner "
+                "with train.acoustic.guided: alignments and texts that say what is spoken",
+                *(step, "; ".join(faults), self._pictures() / "alignments.png"),
+            )
 
     def _pictures(self) -> Path:
         return self.run.options.out / "plots" / f"step-{self.run.step + 1:08d}"
@@ -254,7 +268,9 @@ class AcousticTrainer:
             output, parts = self._losses(model, batch)
             for name, value in parts._asdict().items():
                 sums[name] = sums.get(name, 0.0) + float(value)
-            found = self._hits(batch, output)
+            found = self.guidance.hits(
+                batch.ids, output.alignment, batch.mel_lengths, self.reduction
+            )
             hits, spoken = hits + found[0], spoken + found[1]
             if start == 0:
                 frames = int(batch.mel_lengths[0])
@@ -270,51 +286,13 @@ class AcousticTrainer:
             **({"alignment_accuracy": hits / spoken} if spoken else {}),
         }
 
-    def _hits(self, batch: AcousticBatch, output: Tacotron2Output) -> tuple[int, int]:
-        """Steps of a batch whose attention is right, of how many that can be judged."""
-        reduction = self.config.acoustic.reduction
-        hits = spoken = 0
-        for i, (clip, frames) in enumerate(zip(batch.ids, batch.mel_lengths.tolist(), strict=True)):
-            steps = -(-frames // reduction)
-            target = self.guidance.target(clip, steps)
-            if target is not None:
-                alignment = output.alignment[i, :steps].float().cpu().numpy()
-                found = alignment_hits(alignment, *target)
-                hits, spoken = hits + found[0], spoken + found[1]
-        return hits, spoken
-
     @torch.no_grad()
-    def _free_running(self, model: Tacotron2) -> dict[str, float]:
-        pictures, healths, stopped = self._pictures(), [], []
-        alignments = {}
-        for i, clip in enumerate(self.dev.audio.clips[:SPOKEN]):
-            tokens = self.dev.tokens[i].tolist()
-            spoken = free_run(
-                model, tokens, audio=self.config.audio, stream=self.config.stream, seed=i
-            )
-            healths.append(alignment_health(spoken.alignment))
-            stopped.append(spoken.status == "ok")
-            alignments[f"{clip.id}, free"] = spoken.alignment
-            if i == 0:
-                recorded = self.dev.audio.mel(i).numpy()
-                panels = {"recording": recorded, "free-running": spoken.refined}
-                plot_mels(pictures / "free-running-mel.png", panels)
-                plot_gate(pictures / "gate.png", spoken.gate, self.config.stream.gate_logit)
-        alignments["teacher-forced"] = self._forced_alignment(model)
-        plot_alignments(pictures / "alignments.png", alignments)
-        return {
-            "coverage": float(np.mean([h.coverage for h in healths])),
-            "backward_jumps": float(np.mean([h.backward_jumps for h in healths])),
-            "focus": float(np.mean([h.focus for h in healths])),
-            "diagonality": float(np.mean([h.diagonality for h in healths])),
-            "stopped": float(np.mean(stopped)),
-        }
-
-    def _forced_alignment(self, model: Tacotron2) -> Any:
+    def _forced_alignment(self, model: Tacotron2) -> FloatArray:
         """Alignment (S, L) of the first dev clip with teacher forcing."""
         batch = to_device(self.collate([self.dev[Position(0, 0)]]), self.run.accelerator.device)
         output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
-        return output.alignment[0].float().cpu().numpy()
+        alignment: FloatArray = output.alignment[0].float().cpu().numpy()
+        return alignment
 
 
 @click.command(help=__doc__)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tts_kit.alignment import alignment_hits
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig
 from tts_kit.corpus import Clip
@@ -35,11 +36,9 @@ class Guidance:
         folder: Path | None,
         clips: Sequence[Clip],
         frontend: Frontend,
-        *,
         audio: AudioConfig,
-        reduction: int,
     ) -> None:
-        self._step = audio.hop_length * reduction / audio.sample_rate  # seconds
+        self._frame = audio.hop_length / audio.sample_rate  # seconds
         self._guides: dict[str, Guide] = {}
         if folder is None:
             return
@@ -67,24 +66,34 @@ class Guidance:
     def __len__(self) -> int:
         return len(self._guides)
 
-    def positions(self, ids: Sequence[str], n_steps: int) -> Tensor:
+    def positions(self, ids: Sequence[str], n_steps: int, reduction: int) -> Tensor:
         """(B, S) tokens, NaN for a clip without alignment."""
-        times = self._times(n_steps)
+        times = self._times(n_steps, reduction)
         rows = [
             self._guides[i].at(times) if i in self._guides else np.full_like(times, np.nan)
             for i in ids
         ]
         return torch.from_numpy(np.stack(rows))
 
-    def target(
-        self, clip_id: str, n_steps: int
-    ) -> tuple[FloatArray, np.typing.NDArray[np.bool_]] | None:
-        """Position (S,) and whether a word is spoken (S,) of one clip, None without alignment."""
-        guide = self._guides.get(clip_id)
-        times = self._times(n_steps)
-        return None if guide is None else (guide.at(times), guide.spoken(times))
+    def hits(
+        self, ids: Sequence[str], alignment: Tensor, frames: Tensor, reduction: int
+    ) -> tuple[int, int]:
+        """Steps in words whose attention is right, and steps in words, of the clips that have an
+        alignment; ``alignment`` (B, S, L), ``frames`` (B,) mel frames of each clip."""
+        right = spoken = 0
+        for clip_id, weights, count in zip(ids, alignment, frames.tolist(), strict=True):
+            guide = self._guides.get(clip_id)
+            if guide is None:
+                continue
+            steps = -(-count // reduction)
+            times = self._times(steps, reduction)
+            own = weights[:steps].float().cpu().numpy()
+            found = alignment_hits(own, guide.at(times), guide.spoken(times))
+            right, spoken = right + found[0], spoken + found[1]
+        return right, spoken
 
-    def _times(self, n_steps: int) -> FloatArray:
+    def _times(self, n_steps: int, reduction: int) -> FloatArray:
         """(S,) seconds: the middle of each step's frames."""
-        times: FloatArray = ((np.arange(n_steps) + 0.5) * self._step).astype(np.float32)
+        middles = (np.arange(n_steps) + 0.5) * reduction * self._frame
+        times: FloatArray = middles.astype(np.float32)
         return times

@@ -95,12 +95,13 @@ class TrainingRun:
     def _initial_checkpoint(self) -> Checkpoint | None:
         if self.options.init_from is None:
             return None
-        if (self.options.init_from / METADATA_FILE).is_file():
+        given = self.options.init_from
+        if any((folder / METADATA_FILE).is_file() for folder in (given, given.parent)):
             raise UsageError(
-                f"{self.options.init_from} is a voice, whose weights are folded for speaking and "
+                f"{given} is of a voice, whose weights are folded for speaking and "
                 "cannot be trained: give --init-from the checkpoint that it was exported from"
             )
-        checkpoint, out = open_checkpoint(self.options.init_from), self.options.out.resolve()
+        checkpoint, out = open_checkpoint(given), self.options.out.resolve()
         if out in checkpoint.folder.resolve().parents:
             raise UsageError(
                 f"--init-from lies in the run's own folder {out}: choose another --tag"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tts_kit.alignment import alignment_faults
 from tts_kit.checkpoint_files import check_sizes, read_best, step_folders
 from tts_kit.errors import CheckpointError, UsageError
 from tts_kit.stage import RECORD
@@ -17,8 +18,6 @@ from tts_kit.training.metrics import Record, read_records
 
 STAGES = ("tacotron2", "hifigan", "hifigan-ft")
 ABOUT = "run.json"
-# A right alignment: attention reaches all tokens, never goes back, and the stop token comes.
-COVERAGE, JUMPS, STOPPED = 0.95, 0.0, 1.0
 _RECENT = 20  # train records whose mean speed is shown
 
 
@@ -39,6 +38,7 @@ class AlignmentState:
     coverage: float
     backward_jumps: float
     stopped: float
+    accuracy: float | None  # against forced alignments, where training has some
     verdict: str
 
 
@@ -83,16 +83,9 @@ def as_text(runs: list[RunStatus]) -> str:
     return "\n\n".join(_describe(run) for run in runs)
 
 
-def alignment_verdict(coverage: float, backward_jumps: float, stopped: float) -> str:
-    """One phrase: ``right``, or what is missing."""
-    faults = []
-    if coverage < COVERAGE:
-        faults.append(f"reads {coverage:.0%} of the text, not {COVERAGE:.0%}")
-    if backward_jumps > JUMPS:
-        faults.append(f"goes back {backward_jumps:.1f} times a sentence")
-    if stopped < STOPPED:
-        faults.append(f"ends {stopped:.0%} of the sentences by itself")
-    return "; ".join(faults) if faults else "right"
+def alignment_verdict(values: dict[str, float]) -> str:
+    """One phrase on the metrics of a validation: ``right``, or what is missing."""
+    return "; ".join(alignment_faults(values)) or "right"
 
 
 def _run_status(folder: Path) -> RunStatus:
@@ -148,12 +141,17 @@ def _speed(train: list[Record], name: str) -> float | None:
 
 
 def _alignment(dev: list[Record]) -> AlignmentState | None:
-    names = ("coverage", "backward_jumps", "stopped")
     for record in reversed(dev):
-        if all(name in record.values for name in names):
-            coverage, jumps, stopped = (float(record.values[name]) for name in names)
-            verdict = alignment_verdict(coverage, jumps, stopped)
-            return AlignmentState(record.step, coverage, jumps, stopped, verdict)
+        values = record.values
+        if all(name in values for name in ("coverage", "backward_jumps", "stopped")):
+            return AlignmentState(
+                record.step,
+                coverage=values["coverage"],
+                backward_jumps=values["backward_jumps"],
+                stopped=values["stopped"],
+                accuracy=values.get("alignment_accuracy"),
+                verdict=alignment_verdict(values),
+            )
     return None
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tts_kit.checkpoint import Checkpoint
 from tts_kit.config import ConfigError
 from tts_kit.errors import CheckpointError
+from tts_kit.models.tacotron2 import Tacotron2, cut_projection
 
 logger = logging.getLogger(__name__)
 
@@ -17,29 +18,30 @@ EMBEDDING = "encoder.embedding.weight"
 
 
 def acoustic_weights(
-    checkpoint: Checkpoint, model: nn.Module, symbols: Sequence[str]
+    checkpoint: Checkpoint, model: Tacotron2, symbols: Sequence[str]
 ) -> dict[str, Tensor]:
     """Weights of a Tacotron2 checkpoint with the embedding's rows in the order of ``symbols``.
 
     A symbol that the checkpoint lacks keeps the row that ``model`` has, and the log names it.
     """
-    weights = checkpoint.trained("tacotron2")
+    rows = model.decoder.projection.out_features
+    weights = cut_projection(checkpoint.trained("tacotron2"), rows)
     own = {symbol: row for row, symbol in enumerate(checkpoint.meta["text"]["symbols"])}
-    theirs, rows = weights[EMBEDDING], model.state_dict()[EMBEDDING].detach().clone()
-    if theirs.shape[1] != rows.shape[1]:
+    theirs, ours = weights[EMBEDDING], model.state_dict()[EMBEDDING].detach().clone()
+    if theirs.shape[1] != ours.shape[1]:
         return weights  # of another size altogether: loading them says so
     new = [symbol for symbol in symbols if symbol not in own]
     if len(new) == len(symbols):
         raise CheckpointError(f"{checkpoint.folder} shares no symbol with this text front end")
     for row, symbol in enumerate(symbols):
         if symbol in own:
-            rows[row] = theirs[own[symbol]]
+            ours[row] = theirs[own[symbol]]
     if new:
         logger.warning(
             "%d of %d symbols are new to %s and start anew: %s",
             *(len(new), len(symbols), checkpoint.folder, " ".join(new)),
         )
-    return {**weights, EMBEDDING: rows}
+    return {**weights, EMBEDDING: ours}
 
 
 class Frozen:
