@@ -6,7 +6,6 @@ their symbols become tokens. Training and the device run the very same code.
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,19 +14,16 @@ from typing import Protocol
 from tts_kit.errors import TextError, UsageError, VoiceError
 from tts_kit.text.characters import Characters
 from tts_kit.text.lexicon import Lexicon
-from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes
-from tts_kit.text.normalize import normalize
+from tts_kit.text.markup import Plain, Segment
 from tts_kit.text.phonemize import Arpabet
-from tts_kit.text.split import SentenceSplitter, sentence_spans
+from tts_kit.text.reading import segments, speak
 from tts_kit.text.spoken import Dropped, Spoken, gaps, join
-from tts_kit.text.ssml import is_ssml, parse_ssml
 from tts_kit.text.symbols import BORDER, END
 
 logger = logging.getLogger(__name__)
 
 MAX_SYMBOLS = 300  # of one piece: a number may grow many times when it is spoken
 _SHOWN = 5  # dropped characters that a warning lists
-_FINAL = frozenset(".?!")
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ class Frontend:
 
     def encode(self, text: str) -> Encoded:
         """The whole of ``text`` as one piece, of any length: what training reads."""
-        spoken, dropped = _speak(Segment(text, Plain(0, len(text))))
+        spoken, dropped = speak(Segment(text, Plain(0, len(text))))
         _warn(dropped)
         units = _closed(self._units(spoken, self._pronouncer), ".")
         return replace(self._piece(units), dropped=dropped)
@@ -133,8 +129,8 @@ class Frontend:
         if lexicon is not None:
             pronouncer = self._kind(lexicon.over(self.lexicon))
         warned = False
-        for segment in _segments(text):
-            spoken, dropped = _speak(segment)
+        for segment in segments(text):
+            spoken, dropped = speak(segment)
             if dropped and not warned:
                 _warn(dropped)
                 warned = True
@@ -229,79 +225,6 @@ def _difference(found: TextInfo, own: TextInfo) -> str:
     if found.version != own.version:
         return f"version {found.version} there and {own.version} here"
     return "" if found.lexicon == own.lexicon else "the lexicon was changed"
-
-
-def _segments(text: str | Iterable[str]) -> Iterator[Segment]:
-    """One sentence after the other, with what the markup says of it."""
-    parts = iter([text] if isinstance(text, str) else text)
-    head = ""
-    for part in parts:  # enough to see whether it is SSML
-        head += part
-        if len(head.lstrip()) >= len("<speak>"):
-            break
-    parts = itertools.chain([head], parts)
-    if is_ssml(head):
-        for segment in parse_ssml("".join(parts)):
-            yield from _sentences_of(segment)
-        return
-    splitter = SentenceSplitter()
-    for part in parts:
-        for start, sentence in splitter.feed(part):
-            yield Segment(sentence, Plain(start, len(sentence)))
-    for start, sentence in splitter.flush():
-        yield Segment(sentence, Plain(start, len(sentence)))
-
-
-def _sentences_of(segment: Segment) -> Iterator[Segment]:
-    pause, fixed = segment.pause, segment.fixed
-    for start, end in sentence_spans(segment.text):
-        sentence = segment.text[start:end]
-        own = sentence.count(FIXED)
-        yield replace(
-            segment,
-            text=sentence,
-            spans=segment.spans[start:end],
-            fixed=fixed[:own],
-            pause=pause,
-        )
-        pause, fixed = 0.0, fixed[own:]
-
-
-def _speak(segment: Segment) -> tuple[list[Spoken], tuple[Dropped, ...]]:
-    """A sentence as spoken words, with positions in the caller's text."""
-    spoken: list[Spoken] = []
-    dropped: list[Dropped] = []
-    at = 0
-    for start, end, item in [*_fixed(segment), (len(segment.text), len(segment.text), None)]:
-        normalized = normalize(segment.text[at:start])
-        spoken += [_placed(word, segment.spans, at) for word in normalized.spoken]
-        for lost in normalized.dropped:
-            dropped.append(replace(lost, position=segment.spans[at + lost.position][0]))
-        if item is not None:
-            spoken.append(_placed(replace(item, start=start, end=end), segment.spans, 0))
-        at = end
-    return spoken, tuple(dropped)
-
-
-def _fixed(segment: Segment) -> list[tuple[int, int, Spoken]]:
-    """Where the markup says how to speak, in order: start and end in the segment's text."""
-    fixed = iter(segment.fixed)
-    found = [
-        (start, start + 1, next(fixed))
-        for start, character in enumerate(segment.text)
-        if character == FIXED and segment.fixed
-    ]
-    for (start, end), phonemes in inline_phonemes(segment.text):
-        written = segment.text[start:end]
-        found.append((start, end, Spoken(written, start, end, phonemes=phonemes)))
-    return sorted(found, key=lambda place: place[0])
-
-
-def _placed(item: Spoken, spans: Sequence[tuple[int, int]], at: int) -> Spoken:
-    """``item``, whose span counts from ``at``, at its place in the caller's text."""
-    end = spans[at + item.end - 1][1] if at + item.end else 0
-    start = spans[at + item.start][0] if item.start < item.end else end
-    return replace(item, start=start, end=end)
 
 
 def _pieces(units: list[_Unit]) -> Iterator[list[_Unit]]:
