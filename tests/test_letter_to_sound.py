@@ -131,7 +131,12 @@ def test_a_short_training_learns(
     files = []
     for name in ("one.bin", "two.bin"):
         options = tool.argparse.Namespace(
-            epochs=3, width=16, start=None, labels=labels, output=tmp_path / name
+            epochs=3,
+            width=16,
+            rate=3e-3,
+            start=None,
+            labels=labels,
+            output=tmp_path / name,
         )
         files.append(tool.packed(tool.train(data, len(labels), options).eval(), options))
     losses = [float(line.split()[3][:-1]) for line in capsys.readouterr().out.splitlines()]

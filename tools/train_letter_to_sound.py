@@ -113,10 +113,12 @@ def train(data: list[Example], labels: int, options: argparse.Namespace) -> Netw
     generator = np.random.default_rng(1)
     network = Network(labels, options.width)
     if options.start is not None:
+        known = [" ".join(label) for label in unpack(options.start.read_bytes())[1]]
+        assert known == options.labels, "the model to start from has other labels"
         restore(network, options.start.read_bytes())
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01, fused=True)
     steps = options.epochs * len(batches(data, np.random.default_rng(0)))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.rate, steps, pct_start=0.15)
     for epoch in range(options.epochs):
         total, count = 0.0, 0
         for batch in batches(data, generator):
@@ -186,6 +188,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--width", type=int, default=128, help="of each GRU")
     parser.add_argument("--limit", type=int, help="use so many words only, for a trial")
+    parser.add_argument("--rate", type=float, default=3e-3, help="the highest learning rate")
     parser.add_argument("--start", type=Path, help="a model to train on from")
     parser.add_argument("--output", type=Path, default=FILE)
     options = parser.parse_args()
