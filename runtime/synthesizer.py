@@ -143,20 +143,24 @@ class Stream(Iterator[FloatArray]):
     def _speak(self, pieces: Iterator[Encoded]) -> Generator[FloatArray, None, None]:
         between = self._voice.info.stream.sentence_pause
         seeds = itertools.count(self._seed)
-        silence = 0.0  # seconds, asked for by markup
+        asked: float | None = None  # seconds of silence, where markup says so
+        usual = 0.0
         for encoded in pieces:
             self.dropped += encoded.dropped
-            silence += encoded.pause
+            if encoded.pause is not None:
+                asked = (asked or 0.0) + encoded.pause
             if not encoded.speakable:
                 continue
-            if self.status == "nothing_to_say":
-                self.status = "ok"
-            else:
-                silence = max(silence, between)
-            if samples := round(silence * self._voice.sample_rate):
-                yield np.zeros(samples, dtype=np.float32)
-            silence = 0.0
+            self.status = "ok" if self.status == "nothing_to_say" else self.status
+            yield from self._silence(usual if asked is None else asked)
+            asked, usual = None, between if encoded.complete else 0.0
             yield from self._in_manner(self._sentence(encoded, next(seeds)), encoded)
+        if asked is not None and self.status != "nothing_to_say":
+            yield from self._silence(asked)
+
+    def _silence(self, seconds: float) -> Iterator[FloatArray]:
+        if samples := round(seconds * self._voice.sample_rate):
+            yield np.zeros(samples, dtype=np.float32)
 
     def _in_manner(self, chunks: Iterator[FloatArray], encoded: Encoded) -> Iterator[FloatArray]:
         """At the rate and loudness that markup asked for."""

@@ -39,10 +39,42 @@ def symbols(text: str, **options: Lexicon) -> str:
         ("<speak>cats &amp; dogs</speak>", "K AE1 T S   AH0 N D   D AA1 G Z ."),
         ("<speak>One<metadata>secret</metadata></speak>", "W AH1 N ."),
         ("<speak><p>One</p><p>Two</p></speak>", "W AH1 N . | T UW1 ."),
+        ("\ufeff<?xml version='1.0'?>\n<!-- c --><speak>One</speak>", "W AH1 N ."),
+        ("<speak>One <break strength='none'/>two</speak>", "W AH1 N   T UW1 ."),
+        ("<speak><say-as interpret-as='cardinal'>-1,234</say-as></speak>",
+         symbols("-1,234")),
+        ("<speak><say-as interpret-as='cardinal'>3.5</say-as></speak>", symbols("3.5")),
+        ("<speak><say-as interpret-as='characters'>é-b</say-as></speak>",
+         "IY1   D AE1 SH   B IY1 ."),
     ],
 )  # fmt: skip
 def test_overrides(text: str, expected: str) -> None:
     assert symbols(text) == expected
+
+
+def test_silence_at_the_end_and_short_silence_are_kept() -> None:
+    pieces = list(ARPABET.sentences("<speak>One<break time='.05s'/>two<break time='1s'/></speak>"))
+    assert [(p.normalized, p.pause) for p in pieces] == [("one,", None), ("two.", 0.05), ("", 1.0)]
+
+
+def test_what_spelling_drops_is_reported() -> None:
+    text = "<speak><say-as interpret-as='characters'>a☃b</say-as></speak>"
+    (piece,) = ARPABET.sentences(text)
+    assert [text[d.position] for d in piece.dropped] == ["☃"]
+
+
+@pytest.mark.parametrize(
+    "prolog", ["", "<?xml version='1.0'?>", "<!-- <speak> -->\n", "<!DOCTYPE x>"]
+)
+def test_ssml_is_known_in_pieces_too(prolog: str) -> None:
+    text = f"{prolog}<speak>One</speak>"
+    if "DOCTYPE" in prolog:
+        with pytest.raises(TextError, match="a document type at 0"):
+            list(ARPABET.sentences(iter(text)))
+    else:
+        assert list(ARPABET.sentences(iter(text))) == list(ARPABET.sentences(text))
+    for plain in ("<spoken> word", "<", "<?", "<s"):
+        assert list(ARPABET.sentences(iter(plain))) == list(ARPABET.sentences(plain))
 
 
 def test_manner_and_silence() -> None:
@@ -52,8 +84,9 @@ def test_manner_and_silence() -> None:
         " five.</speak>"
     )
     pieces = list(ARPABET.sentences(text))
-    assert [p.normalized for p in pieces] == ["one.", "two.", "three.", "four.", "five."]
-    assert [p.pause for p in pieces] == [0.0, pytest.approx(0.7), 0.0, 0.0, 0.0]
+    assert [p.normalized for p in pieces] == ["one.", "two,", "three,", "four,", "five."]
+    assert [p.pause for p in pieces] == [None, pytest.approx(0.7), None, None, None]
+    assert [p.complete for p in pieces] == [False, False, False, False, True]
     assert [p.rate for p in pieces] == pytest.approx([1.0, 1.0, 1.5, 1.125, 1.0])
     assert [p.gain for p in pieces] == pytest.approx([1.0, 1.0, 0.501, 0.501, 1.0], abs=1e-3)
 
@@ -62,6 +95,8 @@ def test_a_lexicon_comes_first_and_braces_before_it() -> None:
     lexicon = Lexicon.parse("gif  JH IH1 F\n")
     assert symbols("A gif.", lexicon=lexicon) == "AH0   JH IH1 F ."
     assert symbols("A {G IH1 F}.", lexicon=lexicon) == "AH0   G IH1 F ."
+    capitals = Lexicon.parse("SQL  S IY1 K W AH0 L\nNASA  N AE1 Z\n")
+    assert symbols("SQL's NASA's", lexicon=capitals) == "S IY1 K W AH0 L Z   N AE1 Z IH0 Z ."
     own = load_frontend("en_arpabet", lexicon=Lexicon.parse("gif  G IH1 F T\n"))
     (piece,) = own.sentences("gif", lexicon=lexicon)
     assert [own.symbols[t] for t in piece.tokens[:3]] == ["JH", "IH1", "F"]
@@ -71,7 +106,7 @@ def test_unknown_elements_are_warned_of_and_never_spoken(caplog: pytest.LogCaptu
     text = (
         "<speak>One <blink a='x'>two</blink> <blink/> <prosody pitch='high'>three</prosody></speak>"
     )
-    assert symbols(text) == "W AH1 N   T UW1 . | TH R IY1 ."
+    assert symbols(text) == "W AH1 N   T UW1 , | TH R IY1 ."
     messages = [record.message for record in caplog.records]
     assert len(messages) == 2 and "<blink> is unknown" in messages[0]
     assert "prosody pitch is not supported" in messages[1]
@@ -116,10 +151,11 @@ def test_an_entity_bomb_is_refused_before_it_grows() -> None:
 
 def test_spans_point_into_the_document() -> None:
     text = (
-        "<speak>\r\né &amp; <s>Dr. <sub alias='World Health Organization'>WHO</sub></s> ok</speak>"
+        "<speak>\r\né &amp; <![CDATA[&]]> "
+        "<s>Dr. <sub alias='World Health Organization'>WHO</sub></s> ok</speak>"
     )
     words = [text[w.start : w.end] for p in ARPABET.sentences(text) for w in p.words]
-    assert words == ["é", "&amp;", "Dr", "WHO", "ok"]
+    assert words == ["é", "&amp;", "&", "Dr", "WHO", "ok"]
 
 
 IPA = [

@@ -33,7 +33,21 @@ SENTENCES = [
     ("v1.2.3 is out.Next.", ["v1.2.3 is out.Next."]),
     ("On Feb. 3 Gen. Lee met Capt. Fox.", ["On Feb. 3 Gen. Lee met Capt. Fox."]),
     ("See vol. 2, pp. 3-5, fig. 1.", ["See vol. 2, pp. 3-5, fig. 1."]),
-]
+    ("We meet at 3 p.m. Tuesday. Fine.", ["We meet at 3 p.m. Tuesday.", "Fine."]),
+    ("Fly to Ft. Worth. It is hot.", ["Fly to Ft. Worth.", "It is hot."]),
+    ("Add 2 tsp. baking soda. Stir 20 min. until done.",
+     ["Add 2 tsp. baking soda.", "Stir 20 min. until done."]),
+    ("Cut it 3 in. long. Come in. Bob waits.", ["Cut it 3 in. long.", "Come in.", "Bob waits."]),
+    ("Open Sat. 10-4. He sat. Then he left.", ["Open Sat. 10-4.", "He sat.", "Then he left."]),
+    ("In the U.S. The law is old.", ["In the U.S.", "The law is old."]),
+    ("On Elm St. The house is old.", ["On Elm St.", "The house is old."]),
+    ("# A title\nSome text. More.", ["A title", "Some text.", "More."]),
+    ("Take:\n- flour\n- eggs, 2\n* salt\n\nStir.",
+     ["Take:", "flour", "eggs, 2", "salt", "Stir."]),
+    ("1. Apples\n2. Pears", ["1.", "Apples", "2.", "Pears"]),
+    ("A dash - here\nand > there.", ["A dash - here\nand > there."]),
+    ("-5 is cold. #1 wins.", ["-5 is cold.", "#1 wins."]),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "sentences"), SENTENCES)
@@ -56,16 +70,20 @@ def test_a_sentence_comes_as_soon_as_it_is_certain() -> None:
     assert list(splitter.feed("It is Dr.")) == []
     assert list(splitter.feed(" ")) == []  # "Dr. Smith", or the end?
     assert list(splitter.feed("Smith. ")) == []
-    assert list(splitter.feed("N")) == [(0, "It is Dr. Smith.")]
+    assert list(splitter.feed("N")) == [(0, "It is Dr. Smith.", True)]
     assert list(splitter.feed("o. 5 wins! ")) == []
-    assert list(splitter.flush()) == [(17, "No. 5 wins!")]
+    assert list(splitter.feed("At 5 p.m. T")) == [(17, "No. 5 wins!", True)]
+    assert list(splitter.feed("hen ")) == [(29, "At 5 p.m.", True)]  # not "Tuesday"
+    assert list(splitter.flush()) == [(39, "Then", True)]
     assert list(splitter.flush()) == []
 
 
 PIECES = st.lists(
     st.one_of(
-        st.text(alphabet='aZ.!?,…"”) \n\t;-', max_size=12),
-        st.sampled_from(["Dr. ", "No. ", "a.m. ", "\n\n", " " * 20, "x" * 230, "etc. ", ". "]),
+        st.text(alphabet='aZ.!?,…"”) \n\t;:', max_size=12),
+        st.sampled_from(
+            ["Dr. ", "No. ", "a.m. ", "\n\n", "U.S. The ", " " * 20, "x" * 230, "etc. ", ". "]
+        ),
     ),
     max_size=30,
 )
@@ -74,8 +92,8 @@ PIECES = st.lists(
 def check_pieces(pieces: list[str], splitter: SentenceSplitter) -> None:
     """Fed in pieces: the same sentences as at once, and nothing lost but space."""
     text = "".join(pieces)
-    found = [sentence for piece in pieces for sentence in splitter.feed(piece)]
-    found += splitter.flush()
+    sentences = [sentence for piece in pieces for sentence in splitter.feed(piece)]
+    found = [sentence[:2] for sentence in (*sentences, *splitter.flush())]
     assert [(start, start + len(s)) for start, s in found] == list(sentence_spans(text))
     assert all(text[start : start + len(s)] == s for start, s in found)
     assert re.sub(r"\s", "", "".join(s for _, s in found)) == re.sub(r"\s", "", text)
@@ -96,3 +114,14 @@ def test_the_check_of_pieces_catches_a_splitter_that_does_not_wait() -> None:
 
     with pytest.raises(AssertionError):
         check_pieces(["It is Dr.", " Smith."], Hasty())
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_lists_and_headings_may_arrive_in_pieces(size: int) -> None:
+    text = "## One\n- two\n  * three\n10) four\n> five - six\n#7\n-"
+    splitter = SentenceSplitter()
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    found = [s for piece in pieces for s in splitter.feed(piece)]
+    found += splitter.flush()
+    assert [s.text for s in found] == ["One", "two", "three", "10) four", "five - six\n#7\n-"]
+    assert all(text[s.start :].startswith(s.text) for s in found)

@@ -57,7 +57,8 @@ class Encoded:
     normalized: str
     words: tuple[WordTokens, ...]
     dropped: tuple[Dropped, ...] = ()
-    pause: float = 0.0  # seconds of silence asked for before it
+    pause: float | None = None  # seconds of silence before it, where markup says so
+    complete: bool = True  # False: the sentence goes on in the next piece
     rate: float = 1.0  # of speaking; 2 is twice as fast
     gain: float = 1.0
 
@@ -135,15 +136,17 @@ class Frontend:
                 _warn(dropped)
                 warned = True
             pause = segment.pause
-            for units in _pieces(self._units(spoken, pronouncer)):
+            mark = "." if segment.complete else ","
+            for units, last in _pieces(self._units(spoken, pronouncer), mark):
                 yield replace(
                     self._piece(units),
                     dropped=dropped,
                     pause=pause,
+                    complete=last and segment.complete,
                     rate=segment.rate,
                     gain=segment.gain,
                 )
-                dropped, pause = (), 0.0
+                dropped, pause = (), None
 
     @staticmethod
     def _units(spoken: Sequence[Spoken], pronouncer: Pronouncer) -> list[_Unit]:
@@ -227,8 +230,9 @@ def _difference(found: TextInfo, own: TextInfo) -> str:
     return "" if found.lexicon == own.lexicon else "the lexicon was changed"
 
 
-def _pieces(units: list[_Unit]) -> Iterator[list[_Unit]]:
-    """The units of a sentence in pieces of at most ``MAX_SYMBOLS``; at least one piece."""
+def _pieces(units: list[_Unit], mark: str) -> Iterator[tuple[list[_Unit], bool]]:
+    """The units of a sentence in pieces of at most ``MAX_SYMBOLS``, and whether it is the last one,
+    which ``mark`` closes; at least one piece."""
     start = 0
     while True:
         size, end = 0, start
@@ -237,11 +241,11 @@ def _pieces(units: list[_Unit]) -> Iterator[list[_Unit]]:
             end += 1
         end = max(end, start + 1)
         if end >= len(units):
-            yield _closed(units[start:], ".")
+            yield _closed(units[start:], mark), True
             return
         marks = [i + 1 for i in range(start + (end - start) // 2, end) if not units[i].word]
         end = marks[-1] if marks else end
-        yield _closed(units[start:end], ",")
+        yield _closed(units[start:end], ","), False
         start = end
 
 

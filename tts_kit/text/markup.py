@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tts_kit.text.phonemes import PHONEMES
-from tts_kit.text.spoken import Spoken
+from tts_kit.text.spoken import Dropped, Spoken
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ class Segment:
     text: str
     spans: Sequence[Span]
     fixed: tuple[Spoken, ...] = ()
-    pause: float = 0.0  # seconds of silence before it
+    dropped: tuple[Dropped, ...] = ()  # what had no sound in the elements that are ``fixed``
+    pause: float | None = None  # seconds of silence before it, where markup says so
+    complete: bool = True  # False: the sentence goes on in the next one
     rate: float = 1.0
     gain: float = 1.0
 

@@ -42,7 +42,8 @@ class Arpabet:
             elif item.kind == "mark":
                 said.append([])
             elif item.kind == "letters":
-                said.append([self._letter(word) for word in text])
+                own = self.words.own("".join(text))  # "SQL" in the user's lexicon
+                said.append([own] if own else [self._letter(word) for word in text])
             else:
                 said.append([self._word(sentence, index + offset) for offset in range(len(text))])
             index += len(text)

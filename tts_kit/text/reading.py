@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes
 from tts_kit.text.normalize import normalize
-from tts_kit.text.split import SentenceSplitter, sentence_spans
+from tts_kit.text.split import Sentence, SentenceSplitter
 from tts_kit.text.spoken import Dropped, Spoken
 from tts_kit.text.ssml import is_ssml, parse_ssml
 
@@ -16,43 +16,49 @@ from tts_kit.text.ssml import is_ssml, parse_ssml
 def segments(text: str | Iterable[str]) -> Iterator[Segment]:
     """One sentence after the other, with what the markup says of it."""
     parts = iter([text] if isinstance(text, str) else text)
-    head = ""
-    for part in parts:  # enough to see whether it is SSML
+    head, ssml = "", None
+    while ssml is None and (part := next(parts, None)) is not None:
         head += part
-        if len(head.lstrip()) >= len("<speak>"):
-            break
-    parts = itertools.chain([head], parts)
-    if is_ssml(head):
-        for segment in parse_ssml("".join(parts)):
+        ssml = is_ssml(head)
+    if ssml:
+        for segment in parse_ssml(head + "".join(parts)):
             yield from _sentences_of(segment)
         return
     splitter = SentenceSplitter()
-    for part in parts:
-        for start, sentence in splitter.feed(part):
-            yield Segment(sentence, Plain(start, len(sentence)))
-    for start, sentence in splitter.flush():
-        yield Segment(sentence, Plain(start, len(sentence)))
+    for part in itertools.chain([head], parts):
+        yield from map(_plain, splitter.feed(part))
+    yield from map(_plain, splitter.flush())
+
+
+def _plain(sentence: Sentence) -> Segment:
+    spans = Plain(sentence.start, len(sentence.text))
+    return Segment(sentence.text, spans, complete=sentence.complete)
 
 
 def _sentences_of(segment: Segment) -> Iterator[Segment]:
-    pause, fixed = segment.pause, segment.fixed
-    for start, end in sentence_spans(segment.text):
-        sentence = segment.text[start:end]
-        own = sentence.count(FIXED)
+    splitter = SentenceSplitter()
+    sentences = [*splitter.feed(segment.text), *splitter.flush()]
+    if not sentences:  # silence at the end
+        yield segment
+    pause, fixed, dropped = segment.pause, segment.fixed, segment.dropped
+    for number, (start, text, complete) in enumerate(sentences, start=1):
+        own = text.count(FIXED)
         yield replace(
             segment,
-            text=sentence,
-            spans=segment.spans[start:end],
+            text=text,
+            spans=segment.spans[start : start + len(text)],
             fixed=fixed[:own],
+            dropped=dropped,
             pause=pause,
+            complete=segment.complete if number == len(sentences) else complete,
         )
-        pause, fixed = 0.0, fixed[own:]
+        pause, fixed, dropped = None, fixed[own:], ()
 
 
 def speak(segment: Segment) -> tuple[list[Spoken], tuple[Dropped, ...]]:
     """A sentence as spoken words, with positions in the caller's text."""
     spoken: list[Spoken] = []
-    dropped: list[Dropped] = []
+    dropped: list[Dropped] = list(segment.dropped)
     at = 0
     for start, end, item in [*_fixed(segment), (len(segment.text), len(segment.text), None)]:
         normalized = normalize(segment.text[at:start])
@@ -62,7 +68,7 @@ def speak(segment: Segment) -> tuple[list[Spoken], tuple[Dropped, ...]]:
         if item is not None:
             spoken.append(_placed(replace(item, start=start, end=end), segment.spans, 0))
         at = end
-    return spoken, tuple(dropped)
+    return spoken, tuple(sorted(dropped, key=lambda lost: lost.position))
 
 
 def _fixed(segment: Segment) -> list[tuple[int, int, Spoken]]:

@@ -28,11 +28,10 @@ def report(
             )
         for dropped in facts["dropped"]:
             yield f"    dropped     {dropped['code']} at {dropped['position']}"
-        if (piece.pause, piece.rate, piece.gain) != (0.0, 1.0, 1.0):
-            yield (
-                f"    manner      {piece.pause:.2f} s of silence before, rate {piece.rate:.2f}, "
-                f"gain {piece.gain:.2f}"
-            )
+        if piece.pause is not None:
+            yield f"    pause       {piece.pause:.2f} s before"
+        if (piece.rate, piece.gain) != (1.0, 1.0):
+            yield f"    manner      rate {piece.rate:.2f}, gain {piece.gain:.2f}"
 
 
 def _facts(frontend: Frontend, piece: Encoded, text: str) -> dict[str, Any]:
@@ -56,6 +55,7 @@ def _facts(frontend: Frontend, piece: Encoded, text: str) -> dict[str, Any]:
             {"code": f"U+{ord(d.character):04X}", "position": d.position} for d in piece.dropped
         ],
         "pause": piece.pause,
+        "complete": piece.complete,
         "rate": piece.rate,
         "gain": piece.gain,
     }

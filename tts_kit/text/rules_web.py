@@ -33,7 +33,7 @@ _ABBREVIATED = re.compile(r"(?:[A-Za-z]\.){1,9}[A-Za-z]\Z")
 _TAG = re.compile(r"([#@])([A-Za-z0-9_]{1,100}+)(?![A-Za-z0-9_])")
 _NUMBER_SIGN = re.compile(r"# ?\d++(?![A-Za-z_])")
 _PIECE = re.compile(r"[A-Z]?[a-z]++|[A-Z]++(?![a-z])|[A-Z]|\d++|.", re.DOTALL)
-_NAMES = {
+SIGN_NAMES = {
     **{".": "dot", "/": "slash", "\\": "backslash", "-": "dash", "_": "underscore", "@": "at"},
     **{":": "colon", "?": "question mark", "=": "equals", "&": "and", "#": "hash", "+": "plus"},
     **{"%": "percent", "~": "tilde", ",": "comma", ";": "semicolon", "!": "exclamation mark"},
@@ -80,7 +80,7 @@ def _read(scan: Scanner, start: int, end: int, *, spanned_from: int) -> None:
         if piece.isdigit():
             scan.say(numbers.pairs(piece), begin, match.end())
         elif not piece.isalpha() or not piece.isascii():
-            if name := _NAMES.get(piece):
+            if name := SIGN_NAMES.get(piece):
                 scan.say(name, begin, match.end())
             elif piece not in "'\"()<> ":
                 scan.drop(begin, match.end())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
@@ -19,7 +20,8 @@ from tts_kit.text import numbers
 from tts_kit.text.ipa import from_ipa
 from tts_kit.text.markup import FIXED, Segment, Span
 from tts_kit.text.phonemes import PHONEMES
-from tts_kit.text.spoken import Spoken
+from tts_kit.text.rules_web import SIGN_NAMES
+from tts_kit.text.spoken import Dropped, Spoken
 
 logger = logging.getLogger(__name__)
 
@@ -27,22 +29,36 @@ MAX_DEPTH = 32
 MAX_BREAK = 10.0  # seconds
 RATES = (0.5, 2.0)  # slowest and fastest
 
-_SPEAK = re.compile(r"\s*(?:<\?xml[^>]{0,200}\?>\s*)?<speak[\s>/]")
+# What may stand before the first element: declaration, comments, a document type.
+_PROLOG = re.compile(
+    r"\ufeff?\s*(?:<\?.{0,500}?\?>\s*|<!--.{0,2000}?-->\s*"
+    r"|<!DOCTYPE[^>\[]{0,500}(?:\[.{0,2000}?\]\s*)?>\s*)*",
+    re.DOTALL | re.IGNORECASE,
+)
+_LONGEST_PROLOG = 5000
 _BREAKS = {"none": 0.0, "x-weak": 0.1, "weak": 0.2, "medium": 0.4, "strong": 0.8, "x-strong": 1.2}
 _SPEEDS = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "fast": 1.25, "x-fast": 1.5, "default": 1.0}
 _DECIBELS = {"x-soft": -12.0, "soft": -6.0, "medium": 0.0, "loud": 4.0, "x-loud": 6.0}
 _SILENT = frozenset({"metadata", "desc"})  # elements whose text is about the text
 _KNOWN = frozenset("speak p s break prosody phoneme say-as sub".split()) | _SILENT
-_TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?)(ms|s)$")
+_TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)$")
+_ENTITY = re.compile(r"&[#\w]{1,16};")
+_PLAIN_NUMBER = re.compile(r"\s*\d[\d,]*\s*")
 _NUMBER = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,6})?)(%|dB)?$")
 
 # For phoneme, say-as and sub: makes of the text inside, and its span, what is spoken.
 Converter = Callable[[str, Span], "str | Spoken"]
 
 
-def is_ssml(text: str) -> bool:
-    """Whether ``text`` is to be read as SSML."""
-    return _SPEAK.match(text) is not None
+def is_ssml(head: str) -> bool | None:
+    """Whether a text that begins with ``head`` is to be read as SSML; None while more of it is
+    needed to tell."""
+    prolog = _PROLOG.match(head)
+    rest = head[prolog.end() if prolog else 0 :][:7].lower()
+    if rest.startswith("<speak"):
+        return None if len(rest) < 7 else rest[6] in " \t\r\n/>"
+    begun = rest.startswith(("<?", "<!")) or "<speak".startswith(rest)
+    return None if begun and len(head) < _LONGEST_PROLOG else False
 
 
 def parse_ssml(text: str) -> list[Segment]:
@@ -67,22 +83,40 @@ class _Builder:
     text: list[str] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     fixed: list[Spoken] = field(default_factory=list)
-    pause: float = 0.0
+    dropped: list[Dropped] = field(default_factory=list)
+    pause: float | None = None
 
     def add(self, text: str, spans: Sequence[Span]) -> None:
         self.text.append(text.replace(FIXED, "\ufffd"))
         self.spans += spans
 
-    def cut(self, rate: float, gain: float) -> None:
-        """Ends the segment, whose manner was ``rate`` and ``gain``."""
+    def cut(self, manner: _Element, *, complete: bool) -> None:
+        """Ends the segment, which was spoken in ``manner``."""
         text = "".join(self.text)
-        if not text.strip():
-            self.text, self.spans = [], []
-            return
+        if text.strip():
+            self._add(Segment(text, tuple(self.spans), tuple(self.fixed)), manner, complete)
+        elif complete and self.segments:  # what was cut before ended here after all
+            self.segments[-1] = replace(self.segments[-1], complete=True)
+        self.text, self.spans = [], []
+
+    def finish(self) -> list[Segment]:
+        """All segments, silence at the end as one without text."""
+        if self.pause is not None:
+            self._add(Segment("", ()), _Element(""), complete=True)
+        return self.segments
+
+    def _add(self, segment: Segment, manner: _Element, complete: bool) -> None:
         self.segments.append(
-            Segment(text, tuple(self.spans), tuple(self.fixed), self.pause, rate, gain)
+            replace(
+                segment,
+                dropped=tuple(self.dropped),
+                pause=self.pause,
+                rate=manner.rate,
+                gain=manner.gain,
+                complete=complete,
+            )
         )
-        self.text, self.spans, self.fixed, self.pause = [], [], [], 0.0
+        self.fixed, self.dropped, self.pause = [], [], None
 
 
 class _Parser:
@@ -94,7 +128,7 @@ class _Parser:
         self.built = _Builder()
         self.warned: set[str] = set()
         self.inner: list[str] = []  # text inside a converting element
-        self.inner_start = 0
+        self.inner_start: int | None = None  # where it begins
         self.at_byte = self.at_character = 0
         self.parser = expat.ParserCreate("utf-8")
         self.parser.StartElementHandler = self.open
@@ -110,7 +144,7 @@ class _Parser:
                 f"the SSML is not well formed: {expat.ErrorString(error.code)} at line "
                 f"{error.lineno}, character {error.offset}"
             ) from error
-        return self.built.segments
+        return self.built.finish()
 
     def position(self) -> int:
         """The character at which the present event starts."""
@@ -132,18 +166,19 @@ class _Parser:
         outer = self.stack[-1] if self.stack else _Element("")
         element = replace(outer, name=name, silent=outer.silent or name in _SILENT)
         if name == "prosody":
-            self.built.cut(outer.rate, outer.gain)
+            self.built.cut(outer, complete=False)
             element = self.prosody(element, attributes)
         elif name == "break":
-            self.built.cut(outer.rate, outer.gain)
-            self.built.pause = min(MAX_BREAK, self.built.pause + self.break_seconds(attributes))
+            if seconds := self.break_seconds(attributes):
+                self.built.cut(outer, complete=False)
+                self.built.pause = min(MAX_BREAK, (self.built.pause or 0.0) + seconds)
         elif name in ("p", "s", "speak"):
-            self.built.cut(outer.rate, outer.gain)
+            self.built.cut(outer, complete=True)
         elif outer.convert is None:
             convert = self.converter(name, attributes, position)
             element = replace(element, convert=convert)
             if convert is not None:
-                self.inner, self.inner_start = [], self.source.find(">", position) + 1
+                self.inner, self.inner_start = [], None
         self.stack.append(element)
 
     def close(self, name: str) -> None:
@@ -151,7 +186,7 @@ class _Parser:
         element = self.stack.pop()
         outer = self.stack[-1] if self.stack else _Element("")
         if element.convert is not None and outer.convert is None and not element.silent:
-            span = (self.inner_start, max(position, self.inner_start))
+            span = (position if self.inner_start is None else self.inner_start, position)
             result = element.convert("".join(self.inner), span)
             if isinstance(result, Spoken):
                 self.built.text.append(FIXED)
@@ -160,7 +195,7 @@ class _Parser:
             else:
                 self.built.add(result, [span] * len(result))
         if name in ("p", "s", "speak", "prosody"):
-            self.built.cut(element.rate, element.gain)
+            self.built.cut(element, complete=name != "prosody")
 
     def characters(self, data: str) -> None:
         at = self.position()
@@ -169,12 +204,13 @@ class _Parser:
             return
         if element.convert is not None:
             self.inner.append(data)
+            self.inner_start = at if self.inner_start is None else self.inner_start
             return
         spans = []
         for character in data:
             end = at + 1
-            if self.source[at : at + 1] == "&" and len(data) == 1:
-                end = self.source.find(";", at) + 1
+            if len(data) == 1 and (entity := _ENTITY.match(self.source, at)):
+                end = entity.end()
             elif character == "\n" and self.source[at : at + 2] == "\r\n":
                 end = at + 2
             spans.append((at, end))
@@ -241,10 +277,27 @@ class _Parser:
             return lambda inner, span: Spoken(inner.strip() or "phonemes", *span, phonemes=phonemes)
         if name == "say-as":
             kind = attributes.get("interpret-as", "")
+            if kind in ("characters", "spell-out"):
+                return self.letters
             if kind not in _SAY_AS:
                 self.warn(f"say-as interpret-as={kind[:20]!r} is unknown, its text is read plainly")
             return _SAY_AS.get(kind, _plainly)
         return None
+
+    def letters(self, inner: str, span: Span) -> Spoken:
+        """Every character by its name; what has none is reported."""
+        names = []
+        for offset, character in enumerate(inner):
+            for part in unicodedata.normalize("NFKD", character):
+                if part.isascii() and part.isalpha():
+                    names.append(part.lower())
+                elif part.isascii() and part.isdigit():
+                    names.append(numbers.cardinal(part))
+                elif part in SIGN_NAMES:
+                    names.append(SIGN_NAMES[part])
+                elif not part.isspace() and unicodedata.category(part) != "Mn":
+                    self.built.dropped.append(Dropped(character, span[0] + offset))
+        return Spoken(" ".join(names), *span, kind="letters")
 
     def warn(self, message: str) -> None:
         if message not in self.warned:
@@ -269,24 +322,22 @@ def _read_phonemes(attributes: Mapping[str, str], position: int) -> tuple[str, .
     return phonemes
 
 
-def _letters(inner: str, span: Span) -> Spoken:
-    """Every character by its name."""
-    names = (numbers.cardinal(c) if c in "0123456789" else c.lower() for c in inner)
-    return Spoken(" ".join(n for n in names if n.isascii() and n.isalpha()), *span, kind="letters")
-
-
 def _digits(inner: str, span: Span) -> str:
     return " ".join(c for c in inner if c.isalnum())
 
 
 def _cardinal(inner: str, span: Span) -> str:
-    digits = "".join(c for c in inner if c in "0123456789")
-    return numbers.cardinal(digits) if digits else inner
+    plain = _PLAIN_NUMBER.fullmatch(inner)
+    return numbers.cardinal(_bare(inner)) if plain else inner
 
 
 def _ordinal(inner: str, span: Span) -> str:
-    digits = "".join(c for c in inner if c in "0123456789")
-    return numbers.ordinal(digits) if digits else inner
+    plain = _PLAIN_NUMBER.fullmatch(inner)
+    return numbers.ordinal(_bare(inner)) if plain else inner
+
+
+def _bare(number: str) -> str:
+    return number.strip().replace(",", "")
 
 
 def _plainly(inner: str, span: Span) -> str:
@@ -294,8 +345,6 @@ def _plainly(inner: str, span: Span) -> str:
 
 
 _SAY_AS: dict[str, Converter] = {
-    "characters": _letters,
-    "spell-out": _letters,
     "digits": _digits,
     "cardinal": _cardinal,
     "number": _cardinal,

@@ -35,9 +35,16 @@ class Words:
         """Whether the user's lexicon holds ``word`` itself."""
         return word in self._own
 
+    def own(self, word: str) -> Pronunciation | None:
+        """What the user's lexicon says of ``word``, or of the word whose possessive it is."""
+        stem = word.removesuffix("'s")
+        if word not in self._own and stem in self._own:
+            return affixes.with_s(self._own[stem])
+        return self._own.get(word)
+
     def entry(self, word: str) -> Pronunciation | None:
         """What lexicon or dictionary holds for ``word``."""
-        own = self._own.get(word)
+        own = self.own(word)
         if own is not None:
             return own
         said = self._dictionary.get(word)
