@@ -74,10 +74,12 @@ def test_another_text_is_not_found(
 
 
 def test_words_that_the_aligner_lacks_get_the_phonemizer_s_phones(aligner: Aligner) -> None:
-    for word, phones in {"springy": "S P R IH NG G IY", "nakata's": "N AA K AA T AH Z"}.items():
+    frontend = load_frontend("en_arpabet")
+    for word in ("springy", "nakata's"):
         assert Aligner()._decoder.lookup_word(word) is None
         assert aligner._knows(word)
-        assert aligner._decoder.lookup_word(word) == phones
+        phones = [frontend.symbols[token].rstrip("012") for token in frontend.encode(word).tokens]
+        assert aligner._decoder.lookup_word(word).split() == phones[: phones.index(".")]
     assert not aligner._knows("\u65e5\u672c")
 
 

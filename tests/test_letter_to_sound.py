@@ -56,7 +56,7 @@ def test_held_out_words_are_apart(held_out: Words, training: Words) -> None:
 
 def test_held_out_words_are_said_right(held_out: Words) -> None:
     """An eighth of them; `python tools/train_letter_to_sound.py --evaluate` takes all."""
-    assert share_right(load_letter_to_sound(), dict(list(held_out.items())[::8])) >= 0.68
+    assert share_right(load_letter_to_sound(), dict(list(held_out.items())[::8])) >= 0.69
 
 
 def test_other_weights_are_worse(held_out: Words) -> None:
