@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tts_kit import __version__
+from tts_kit.config import TextConfig
 from tts_kit.errors import (
     DependencyError,
     OutputError,
@@ -307,6 +308,41 @@ def _griffin_lim(voice: Any, speech: Any) -> Any:
         wav = griffin_lim(torch.from_numpy(mel).unsqueeze(0), audio)[0]
         parts += [pause, wav.clamp(-1.0, 1.0).numpy()]
     return np.concatenate(parts[1:])
+
+
+@main.command("text")
+@click.argument("text", required=False)
+@click.option("-f", "--file", type=_PATH, help="Read a text file; without TEXT, standard input.")
+@click.option("--voice", type=_PATH, help="Read as this voice does.")
+@click.option("--frontend", default=TextConfig.frontend, show_default=True, help="Without --voice.")
+@click.option("--lexicon", type=_PATH, help="File of pronunciations: `word  HH AH0 L OW1` a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a piece.")
+def text_command(text: str | None, file: Path | None, **options: Any) -> None:
+    """Show how TEXT is read: normalized words, symbols, tokens, and what is dropped."""
+    run_command(_text, text, file, **options)
+
+
+def _text(
+    text: str | None,
+    file: Path | None,
+    *,
+    voice: Path | None,
+    frontend: str,
+    lexicon: Path | None,
+    as_json: bool,
+) -> None:
+    from tts_kit.text import load_frontend, open_frontend, read_lexicon, report
+    from tts_kit.voice import read_voice
+
+    written = _read_text(text, file)
+    if voice is None:
+        reader = load_frontend(frontend)
+    else:
+        info = read_voice(voice, verify=False)
+        reader = open_frontend(info.text, info.lexicon())
+    words = None if lexicon is None else read_lexicon(lexicon)
+    for line in report(reader, written, lexicon=words, as_json=as_json):
+        click.echo(line)
 
 
 @main.command()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tts_kit.errors import TextError, UsageError, VoiceError
 from tts_kit.text.characters import Characters
@@ -17,7 +17,7 @@ from tts_kit.text.lexicon import Lexicon
 from tts_kit.text.markup import Plain, Segment
 from tts_kit.text.phonemize import Arpabet
 from tts_kit.text.reading import segments, speak
-from tts_kit.text.spoken import Dropped, Spoken, gaps, join
+from tts_kit.text.spoken import Dropped, Spoken, gaps
 from tts_kit.text.symbols import BORDER, END
 
 logger = logging.getLogger(__name__)
@@ -37,8 +37,7 @@ class TextInfo:
     lexicon: str = ""  # SHA-256 of the lexicon in its canonical form
 
 
-@dataclass(frozen=True)
-class WordTokens:
+class WordTokens(NamedTuple):
     """A stretch of the caller's text (code points), what it is read as, and the tokens that speak
     it."""
 
@@ -85,11 +84,12 @@ class Pronouncer(Protocol):
 FRONTENDS = (Arpabet.name, Characters.name, "en_espeak")
 
 
-@dataclass(frozen=True)
-class _Unit:
+class _Unit(NamedTuple):
     """A spoken word, or a mark (with ``word`` False): what is never cut in two."""
 
-    shown: Spoken
+    text: str
+    start: int
+    end: int
     symbols: tuple[str, ...]
     gap: bool  # a space stands before it
     word: bool
@@ -153,36 +153,38 @@ class Frontend:
         pronounced = pronouncer.pronounce(spoken)
         units: list[_Unit] = []
         for item, gap, words in zip(spoken, gaps(spoken), pronounced, strict=True):
+            span = item.start, item.end
             if item.kind == "mark":
-                units.append(_Unit(item, (item.text,), gap, word=False))
+                units.append(_Unit(item.text, *span, (item.text,), gap, word=False))
                 continue
             texts = item.text.split()
-            if len(texts) != len(words):  # a caller's phonemes
+            if len(texts) != len(words):  # phonemes of the caller's
                 texts = [item.text, *[""] * (len(words) - 1)]
-            for word_text, symbols in zip(texts, words, strict=True):
-                shown = replace(item, text=word_text)
-                units.append(_Unit(shown, symbols[:MAX_SYMBOLS], gap, word=True))
+            for text, symbols in zip(texts, words, strict=True):
+                units.append(_Unit(text, *span, symbols[:MAX_SYMBOLS], gap, word=True))
                 gap = True
         return units
 
     def _piece(self, units: Sequence[_Unit]) -> Encoded:
         tokens: list[int] = []
         words: list[WordTokens] = []
+        shown: list[str] = []
         for i, unit in enumerate(units):
             if unit.gap and i > 0:
                 tokens.append(self._index[BORDER])
+                shown.append(BORDER if unit.text else "")
+            shown.append(unit.text)
             start = len(tokens)
             tokens += [self._index[symbol] for symbol in unit.symbols]
             if not unit.word:
                 continue
-            said, span = unit.shown.text, (unit.shown.start, unit.shown.end)
+            said, span = unit.text, (unit.start, unit.end)
             if words and (words[-1].start, words[-1].end) == span:  # one stretch, several words
                 before = words.pop()
                 said, start = f"{before.text} {said}".rstrip(), before.token_start
             words.append(WordTokens(said, *span, start, len(tokens)))
         tokens.append(self._index[END])
-        shown = join([unit.shown for unit in units if unit.shown.text])
-        return Encoded(tuple(tokens), shown, tuple(words))
+        return Encoded(tuple(tokens), "".join(shown), tuple(words))
 
 
 def load_frontend(name: str, *, lexicon: Lexicon | None = None) -> Frontend:
@@ -254,8 +256,8 @@ def _closed(units: list[_Unit], mark: str) -> list[_Unit]:
     that stops without one."""
     if not units or not units[-1].word:
         return units
-    end = units[-1].shown.end
-    return [*units, _Unit(Spoken(mark, end, end, "mark"), (mark,), gap=False, word=False)]
+    end = units[-1].end
+    return [*units, _Unit(mark, end, end, (mark,), gap=False, word=False)]
 
 
 def _warn(dropped: tuple[Dropped, ...]) -> None:

@@ -41,13 +41,13 @@ class Plain(Sequence[Span]):
     """The spans of text that is the caller's own, from position ``start``."""
 
     def __init__(self, start: int, size: int) -> None:
-        self._start, self._size = start, size
+        self.start, self._size = start, size
 
     def __len__(self) -> int:
         return self._size
 
     def __getitem__(self, index: int) -> Span:  # type: ignore[override]
-        return self._start + index, self._start + index + 1
+        return self.start + index, self.start + index + 1
 
 
 def inline_phonemes(text: str) -> list[tuple[Span, tuple[str, ...]]]:

@@ -60,13 +60,19 @@ def speak(segment: Segment) -> tuple[list[Spoken], tuple[Dropped, ...]]:
     spoken: list[Spoken] = []
     dropped: list[Dropped] = list(segment.dropped)
     at = 0
+    spans = segment.spans
     for start, end, item in [*_fixed(segment), (len(segment.text), len(segment.text), None)]:
-        normalized = normalize(segment.text[at:start])
-        spoken += [_placed(word, segment.spans, at) for word in normalized.spoken]
-        for lost in normalized.dropped:
-            dropped.append(replace(lost, position=segment.spans[at + lost.position][0]))
+        if isinstance(spans, Plain):
+            normalized = normalize(segment.text[at:start], offset=spans.start + at)
+            spoken += normalized.spoken
+            dropped += normalized.dropped
+        else:
+            normalized = normalize(segment.text[at:start])
+            spoken += [_placed(word, spans, at) for word in normalized.spoken]
+            for lost in normalized.dropped:
+                dropped.append(replace(lost, position=spans[at + lost.position][0]))
         if item is not None:
-            spoken.append(_placed(replace(item, start=start, end=end), segment.spans, 0))
+            spoken.append(_placed(replace(item, start=start, end=end), spans, 0))
         at = end
     return spoken, tuple(sorted(dropped, key=lambda lost: lost.position))
 
