@@ -31,6 +31,7 @@ _CLOCK = re.compile(r"(\d\d?):([0-5]\d)(?::([0-5]\d)(?:\.\d++)?)?(?![:\d])")
 _HALF = re.compile(r" ?([ap])(?:\. ?m\b|m\b)(\.?)", re.IGNORECASE)
 _HOUR = re.compile(r"(\d\d?)(?= ?[ap](?:\. ?m\b|m\b))", re.IGNORECASE)
 _UNTIL = re.compile(r"-(?=\d\d?(?::\d\d)? ?[ap]\.?m)", re.IGNORECASE)
+_HOURS = re.compile(r"(\d{1,3})h ?(\d\d?)m(?:(?:in)? ?(\d\d?)s)?(?:in)?(?![A-Za-z0-9])")
 _MILITARY = re.compile(r"([01]\d|2[0-4])(\d\d) (?=hours\b|hrs\b|[GU]TC?M?T?\b)")
 
 
@@ -93,6 +94,19 @@ def clock(scan: Scanner, start: int) -> int | None:
     if _UNTIL.match(text, half.end()):
         return scan.say("to", half.end(), half.end() + 1)
     return scan.after_dot(half.start(2))
+
+
+def hours(scan: Scanner, start: int) -> int | None:
+    """1h 30m and 2h05m10s."""
+    match = _HOURS.match(scan.text, start)
+    if match is None:
+        return None
+    words = []
+    for digits, name in zip(match.groups(), ("hour", "minute", "second"), strict=True):
+        if digits:
+            value = str(int(digits))
+            words.append(f"{numbers.cardinal(value)} {name}{'' if value == '1' else 's'}")
+    return scan.say(" ".join(words), start, match.end())
 
 
 def month(scan: Scanner, start: int) -> int | None:

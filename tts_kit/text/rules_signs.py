@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tts_kit.text import numbers
-from tts_kit.text.rules_numbers import power
+from tts_kit.text.rules_measures import power
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.units import unit
 

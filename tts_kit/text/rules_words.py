@@ -14,7 +14,7 @@ from tts_kit.text.abbreviations import (
 )
 from tts_kit.text.acronyms import is_spelled
 from tts_kit.text.rules_dates import month
-from tts_kit.text.rules_numbers import mixed
+from tts_kit.text.rules_letters import mixed
 from tts_kit.text.rules_roman import roman
 from tts_kit.text.scanner import Scanner
 
@@ -26,7 +26,6 @@ _PLURAL_CAPITALS = re.compile(r"([A-Z]{2,8})('?s)\Z")
 _POSSESSIVE = re.compile(r"'s(?![A-Za-z0-9'])")
 _NUMBER_NEXT = re.compile(r"\.? ?#?(?:[A-Z]{0,3}\d|[VX]\b|[IVXLC]{2,9}\b)")
 _CAPITALS_NEAR = re.compile(r"[ -]['\"]?([A-Z]{2,}|[AI](?= [A-Z]{2}))(?![a-z])")
-_CAPITALS_BEFORE = re.compile(r"[A-Z][A-Z'-]*\Z")
 _SHORT = re.compile(r"[A-Za-z]{1,7}(?:\.[A-Za-z]{1,2}(?=\.))?")
 _CAPITAL_NEXT = re.compile(" [A-Z]")
 _DIGIT_NEXT = re.compile(r" ?#?\d")
