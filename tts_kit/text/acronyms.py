@@ -15,8 +15,8 @@ AS_LETTERS = frozenset(
     "UFO USB URL API CEO CFO CTO VIP DIY EEG FAQ GPA HIV ICU IPO ISO LED MBA MIA NBA NFL NHL PA "
     "RIP ROI SOS UPS UV VHS AA AAA ACLU AOL APR ASAP BA BMI BSE DNA RNA ESP ETA EV GOP HIV HR "
     "IMF IOU IPA JFK KGB LA MIT MLA NAACP NSA NYU OED OS PHD POW PTA RAF RIAA SUV UCLA UI UX USAF "
-    "USSR WHO WWI WWII AKA ESA IE EG CPI EPA FDA SEC SEO IP OCD ADHD IAEA AFAIK FYI TBA TBD "
-    "IMO IMHO QA PR BTW OMG".split()
+    "USSR WWI WWII AKA ESA IE EG CPI EPA FDA SEC SEO IP OCD ADHD IAEA AFAIK FYI TBA TBD "
+    "IMO IMHO QA PR BTW OMG EST EDT PST PDT CST CDT MDT GMT UTC".split()
 )
 # Short words that are also shouted or stressed: everything else of up to four letters is spelled.
 SHORT_WORDS = frozenset(
@@ -69,7 +69,7 @@ def is_spelled(word: str, *, shouted: bool) -> bool:
     if word in SHORT_WORDS and (shouted or word not in ("IT", "US", "AM")):
         return False
     if word in AS_LETTERS:
-        return not shouted or word not in ("IT", "US", "AM", "ID", "LA", "PA", "IE", "LED", "WHO")
+        return not shouted or word not in ("IT", "US", "AM", "ID", "LA", "PA", "IE", "LED")
     if _UNSAYABLE.search(word):
         return True
     return len(word) <= 4 and not shouted

@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 
 from tts_kit.text import numbers
+from tts_kit.text.acronyms import is_spelled
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.units import unit
 
 _LABELS = frozenset(
     "no nos number page pages p pp exhibit room frame route highway flight interstate bus p.s "
-    "apartment suite figure platform gate channel apt".split()
+    "apartment suite figure platform gate channel apt boeing airbus cessna porsche peugeot psalm".split()
 )
 _SPELLED_BEHIND = frozenset("box zip pin code extension ext".split())
 _BEFORE_YEARS = frozenset("in since until till before after by from circa about a.d ad".split())
+_EMERGENCY = ("911", "411", "999")
+_DIALED = frozenset("call calls called calling dial dials dialed dialing phone phoned".split())
+_CALLS = frozenset("call calls caller callers operator operators dispatcher".split())
+_COUNTED = frozenset("USD EUR GBP JPY CHF CAD AUD AM PM".split())  # the number behind is an amount
+_YEARS_BEHIND = _BEFORE_YEARS | {"of"}
 _STREET = re.compile(
     r"(?: (?:[NSEW]\.|[A-Z][a-z]{1,15}|\d{1,3}(?:st|nd|rd|th))){1,3} "
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Way)\b"
@@ -40,8 +46,24 @@ def bare(scan: Scanner, digits: str, end: int) -> str:
         if len(digits) == 3 and before in _BEFORE_YEARS and _YEAR_END.match(text, end):
             if before == "in" or text[end : end + 1] == ",":
                 return numbers.pairs(digits)
+        if digits in _EMERGENCY and (before in _DIALED or scan.following(end) in _CALLS):
+            return numbers.spell(digits)
+        if _is_labelled(scan, end - len(digits)):
+            return numbers.pairs(digits)
+        if "1000" < digits < "1100" and before in _YEARS_BEHIND and _YEAR_END.match(text, end):
+            return numbers.pairs(digits)
         if len(digits) == 3 and before == "at" and _CAPITAL_NEXT.match(text, end):
             return numbers.pairs(digits)
         if numbers.is_year(digits) and unit(text, end, one=False) is None:
             return numbers.year(digits)
     return numbers.cardinal(digits)
+
+
+def _is_labelled(scan: Scanner, start: int) -> bool:
+    """Whether a name in capitals stands in front: HTTP 404, US-101, I-405."""
+    name = scan.last
+    if not (name.isupper() and name.isalpha()) or name in _COUNTED:
+        return False
+    return scan.text[start - 1 : start] == "-" or (
+        len(name) > 1 and is_spelled(name, shouted=False)
+    )

@@ -9,34 +9,41 @@ from tts_kit.text.acronyms import is_spelled
 from tts_kit.text.scanner import Scanner
 
 _PIECE = re.compile(r"[A-Z]++(?![a-z])|[A-Z]?[a-z]++|[A-Z]|\d++")
-_INNER_CAPITAL = re.compile(r"[A-Za-z]*?(?:[a-z][A-Z]|[A-Z]{2,}+[a-z])")
+_INNER_CAPITAL = re.compile(r"(?:[A-Za-z]+?[a-z]|[eimp])[A-Z]")
 # The capital behind these begins a name that is one word: "McDonald".
 _NAME = re.compile(r"(?:Mc|Mac|De|Di|Du|La|Le|Fitz|Van|Da|Del|San|O)[A-Z][a-z]++\Z")
+_SUFFIX = {"": "", "s": "'s"}
 _WHOLE = {
     **{"LaTeX": "la tech", "TeX": "tech", "WiFi": "wi-fi", "PhD": "p h d", "PhDs": "p h d's"},
-    **{"kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz", "QWERTYs": "qwertys"},
+    **{"kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz"},
 }
 
 
-def camel(scan: Scanner, start: int, end: int) -> int | None:
-    """A word with capitals inside, as its pieces: "open a i", "my s q l"; names stay whole."""
+def camel(scan: Scanner, start: int, end: int, tail: str) -> int | None:
+    """A word with capitals inside, as its pieces: "open a i", "my s q l"; names stay whole.
+
+    ``tail``: "s" where "'s" follows ``end``, else "".
+    """
     written = scan.text[start:end]
     if whole := _WHOLE.get(written):
-        return scan.say(whole, start, end, "letters" if whole.startswith("p h") else "words")
+        kind = "letters" if whole.startswith("p h") else "words"
+        return scan.say(whole + _SUFFIX[tail], start, end + len(_SUFFIX[tail]), kind)
     if _INNER_CAPITAL.match(written) is None or _NAME.match(written):
         return None
-    return _pieces(scan, start, end)
+    return _pieces(scan, start, end, _SUFFIX[tail])
 
 
 def mixed(scan: Scanner, start: int) -> int:
     """Digits and letters in one word: 4x4, 3D, 401k, H2O, iPhone6, C2766."""
-    return _pieces(scan, start, len(scan.text))
+    return _pieces(scan, start, len(scan.text), "")
 
 
-def _pieces(scan: Scanner, start: int, limit: int) -> int:
+def _pieces(scan: Scanner, start: int, limit: int, suffix: str) -> int:
+    """Say each piece before ``limit``; ``suffix`` stands there and belongs to the last."""
     position, by = start, False
     while match := _PIECE.match(scan.text, position, limit):
         piece, end = match[0], match.end()
+        tail = suffix if end == limit else ""
         in_pairs, by = by or position == start, False
         if piece.isdigit():
             scan.say(_digits_in_word(piece, in_pairs=in_pairs), position, end)
@@ -44,10 +51,13 @@ def _pieces(scan: Scanner, start: int, limit: int) -> int:
             scan.say("by", position, end)
             by = True
         elif len(piece) == 1 or is_spelled(piece.upper(), shouted=piece[1:].islower()):
-            scan.spell(piece, position, end)
+            letters = " ".join(piece.lower())
+            scan.say(letters + tail, position, end + len(tail), "letters")
         else:
-            scan.say(piece.lower(), position, end)
-        position = end
+            scan.say(piece.lower() + tail, position, end + len(tail))
+        position = end + len(tail)
+        if tail:
+            break
     return position
 
 

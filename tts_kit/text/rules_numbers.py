@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable
 
 from tts_kit.text import numbers
-from tts_kit.text.rules_dates import clock, hours, number_date
+from tts_kit.text.rules_dates import clock, half_day, hours, number_date
 from tts_kit.text.rules_labels import bare
 from tts_kit.text.rules_letters import mixed
 from tts_kit.text.rules_measures import amount, behind, feet, fraction
@@ -30,6 +30,8 @@ _RATIO = re.compile(r"(\d{1,9}(?:\.\d{1,9})?):(\d{1,9}(?:\.\d{1,9})?)(?![\d:])")
 _ORDINAL = re.compile(rf"({NUMBER})(?:(?:st|nd|rd|th)|(?<=[123]\d)d|(?<=\d[23])d)\b", re.IGNORECASE)
 _PLURAL = re.compile(r"(\d++)'?s\b(?!\.? ?\d\d?d\b)")
 _NUMBER = re.compile(rf"({NUMBER})(?:\.(\d++))?+")
+_SCALED = re.compile(rf"({NUMBER}(?:\.\d++)?+)(?:([KMB])(?=\+)|([MB])(?= [a-z]{{3}}))")
+_SCALES = {"K": "thousand", "M": "million", "B": "billion"}
 _CALIBER = re.compile(r"\.(\d\d)(?=[- ](?:cal|mag))", re.IGNORECASE)
 _POINT = re.compile(r"\.(\d++)")
 _LABEL_LETTER = re.compile(r"-([A-Z])(?![A-Za-z0-9'-])")
@@ -97,7 +99,8 @@ def _range(scan: Scanner, start: int) -> int | None:
         low, high = (amount(part) for part in (match[1], match[3]))
         percent = " percent" if match[2] else ""
         end = scan.say(f"{low}{percent} to {high}", start, match.end())
-        return behind(scan, end, match[3])
+        finish = behind(scan, end, match[3])
+        return half_day(scan, end) if finish == end else finish
     if match := _RATIO.match(text, start):
         first, second = (amount(part) for part in (match[1], match[2]))
         return scan.say(f"{first} to {second}", start, match.end())
@@ -109,7 +112,9 @@ def _season(scan: Scanner, start: int) -> int | None:
     match = _SEASON.match(scan.text, start)
     if match is None or (int(match[2]) + 1) % 100 != int(match[3]):
         return None
-    words = f"{numbers.year(match[1] + match[2])} to {numbers.two_digits(match[3])}"
+    first = match[1] + match[2]
+    second = numbers.two_digits(match[3]) if match[3] != "00" else numbers.year(str(int(first) + 1))
+    words = f"{numbers.year(first)} to {second}"
     return scan.say(words, start, match.end())
 
 
@@ -159,6 +164,9 @@ _RULES: dict[str, tuple[Callable[[Scanner, int], int | None], ...]] = {
 def _plain(scan: Scanner, start: int) -> int:
     """A number, and the unit, letters or power behind it."""
     text = scan.text
+    if scaled := _SCALED.match(text, start):
+        words = f"{amount(scaled[1])} {_SCALES[scaled[2] or scaled[3]]}"
+        return scan.say(words, start, scaled.end())
     match = _NUMBER.match(text, start)
     assert match is not None
     whole, part = match[1], match[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tts_kit.text import numbers
+from tts_kit.text.rules_dates import UNTIL_CLOCK
 from tts_kit.text.rules_measures import power
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.units import unit
@@ -20,6 +21,7 @@ _ELISION = re.compile(
     re.IGNORECASE,
 )
 _SHORT_YEAR = re.compile(r"'(\d\d)('?s)?(?![\dA-Za-z:.'/])")
+_ORDINAL_NEXT = re.compile(r"-(?=\d{1,4}(?:st|nd|rd|th)\b)")
 _PER = re.compile(r" ?/ ?(?=[A-Za-z])")
 _NAMES = {
     **{"&": "and", "+": "plus", "=": "equals", "@": "at", "#": "hash", "%": "percent"},
@@ -88,12 +90,14 @@ def _list_mark(scan: Scanner, start: int) -> int:
 def _apostrophe(scan: Scanner, start: int) -> int:
     text = scan.text
     touches = start > 0 and text[start - 1].isalnum()
+    scan.in_single = not touches and text[start + 1 : start + 2].isalnum()
     if not touches and (match := _SHORT_YEAR.match(text, start)):
         words = numbers.two_digits(match[1])
         return scan.say(numbers.plural(words) if match[2] else words, start, match.end())
     if not touches and (match := _ELISION.match(text, start)):
         if match[1].lower() == "n":
             return scan.say("and", start, match.end())
+        scan.in_single = False
         return scan.say("'" + match[1].lower(), start, match.end(1))
     return start + 1  # a single quote has no sound
 
@@ -114,6 +118,13 @@ def _dash(scan: Scanner, start: int) -> int:
     if match:
         return scan.say("-", start, match.end(), "mark")
     following = text[start + 1 : start + 2]
+    if before.isalnum() and (
+        UNTIL_CLOCK.match(text, start)
+        or (scan.last[:1].isdigit() and not before.isdigit() and _ORDINAL_NEXT.match(text, start))
+    ):
+        return scan.say("to", start, start + 1)
+    if before in '."' and following.isalnum() and scan.last:
+        return start + 1  # "U.S.-led", a 6"-thick board
     if (before.isalnum() or before == "'") and (following.isalnum() or following == "'"):
         return start + 1  # a hyphen
     if before == " " or following == " ":
