@@ -11,7 +11,8 @@ from tts_kit.text.units import unit
 
 _LABELS = frozenset(
     "no nos number page pages p pp exhibit room frame route highway flight interstate bus p.s "
-    "apartment suite figure platform gate channel apt boeing airbus cessna porsche peugeot psalm".split()
+    "apartment suite figure platform gate channel apt boeing airbus cessna porsche peugeot "
+    "psalm".split()
 )
 _SPELLED_BEHIND = frozenset("box zip pin code extension ext".split())
 _BEFORE_YEARS = frozenset("in since until till before after by from circa about a.d ad".split())

@@ -90,15 +90,14 @@ def _list_mark(scan: Scanner, start: int) -> int:
 def _apostrophe(scan: Scanner, start: int) -> int:
     text = scan.text
     touches = start > 0 and text[start - 1].isalnum()
-    scan.in_single = not touches and text[start + 1 : start + 2].isalnum()
     if not touches and (match := _SHORT_YEAR.match(text, start)):
         words = numbers.two_digits(match[1])
         return scan.say(numbers.plural(words) if match[2] else words, start, match.end())
     if not touches and (match := _ELISION.match(text, start)):
         if match[1].lower() == "n":
             return scan.say("and", start, match.end())
-        scan.in_single = False
         return scan.say("'" + match[1].lower(), start, match.end(1))
+    scan.in_single = not touches and text[start + 1 : start + 2].isalnum()
     return start + 1  # a single quote has no sound
 
 
