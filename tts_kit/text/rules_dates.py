@@ -26,11 +26,12 @@ _DAYS = re.compile(rf"({_WEEKDAY_NAMES})\.?-({_WEEKDAY_NAMES})\b")
 _TITLED = "|".join(name.title() for name in sorted(MONTH_NUMBERS, key=len, reverse=True))
 _MONTHS = re.compile(rf"({_TITLED})\.?-({_TITLED})\b")
 _DAY_DATE = re.compile(
-    rf"(?:{_WEEKDAY_NAMES})(?=,? (?:(?:{_TITLED})\b|\d\d?[/:]\d|\d\d? ?[ap]m\b))"
+    rf"(?:{_WEEKDAY_NAMES})(?=,? (?:(?:\d\d? )?(?:{_TITLED})\b|\d\d?[/:]\d|\d\d? ?[ap]m\b))"
 )
 _DAY_SLASH_BEHIND = re.compile(
     r",? (?:at|from|by) (?:\d|noon|midnight)|,? \d\d?(?::\d\d| ?[ap]\.?m\b)", re.IGNORECASE
 )
+_UNTIL_MONTH = re.compile(rf"-(?=(?:{_TITLED})\b)")
 _SHORT_MONTH = re.compile(r"(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)(?![A-Za-z'.-])")
 _MONTH_ALONE = re.compile(rf"({_MONTH_NAMES})\.", re.IGNORECASE)
 _YEAR_BEHIND = re.compile(rf"(,?) ?(\d{{4}}){_END}(?! ?[%°])")
@@ -142,6 +143,8 @@ def month(scan: Scanner, start: int) -> int | None:
     if (through := _RANGE_BEHIND.match(text, end)) and 1 <= int(through[1]) <= 31:
         scan.say("to", end, end + 1)
         end = scan.say(numbers.ordinal(through[1].lstrip("0")), end + 1, through.end())
+    if _UNTIL_MONTH.match(text, end):
+        return scan.say("to", end, end + 1)
     if (year := _YEAR_BEHIND.match(text, end)) and 1000 <= int(year[2]) <= 2999:
         if year[1]:
             scan.say(",", end, end + 1, "mark")

@@ -32,6 +32,7 @@ _SCALE = r"(?: ?(?P<word>thousand|million|billion|trillion)\b|(?P<letter>[kmbt]n
 _SUM = re.compile(
     rf"(?:(?P<country>[A-Z]{{1,2}}|U\.S\.))?(?P<sign>[{''.join(_CURRENCIES)}]) ?"
     rf"(?:(?P<whole>{NUMBER})(?:(?:\.|(?<=€\d),(?=\d\d\b)|(?<=€\d\d),(?=\d\d\b))(?P<part>\d++))?+|\.(?P<only>\d++))"
+    rf"(?:(?P<low>[kmbt]n?)(?=-\d++(?:\.\d++)?(?P=low)\b))?"  # "$2m-3m"
     rf"(?:(?:-| - )(?P=sign)?(?P<to>{NUMBER}(?:\.\d++)?+)(?![\d-]))?{_SCALE}?",
     re.IGNORECASE,
 )

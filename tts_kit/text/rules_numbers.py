@@ -22,7 +22,7 @@ _PHONE = re.compile(
 )
 _CHAIN = re.compile(r"\d{1,9}(?:-\d{1,9}){2,8}(?![\d-])")
 _DOTS = re.compile(r"\d{1,5}(?:\.\d{1,5}){2,8}(?!\d|\.\d)")
-_SEASON = re.compile(r"(1[1-9]|20)(\d\d)/(\d\d)(?![\d/]|[.,]\d)")
+_SEASON = re.compile(r"(1[1-9]\d\d|20\d\d)/(\d\d|\d{4})(?![\d/]|[.,]\d)")
 _YEARS = re.compile(r"(1[1-9]\d\d|20\d\d)(?:-| - )('?)(\d{4}|\d\d?)(?![\d-]|[.,]\d|')")
 _RANGE = re.compile(rf"({NUMBER}(?:\.\d++)?)(%?)(?:-| - )({NUMBER}(?:\.\d++)?)(?![\d-]|[.,/:]\d)")
 _VERSE = re.compile(r"(\d{1,3}):(\d{1,3})(?:-(\d{1,3}))?(?![:\d])")
@@ -108,14 +108,13 @@ def _range(scan: Scanner, start: int) -> int | None:
 
 
 def _season(scan: Scanner, start: int) -> int | None:
-    """2023/24, where the second year is the next one."""
+    """2023/24 and 2019/2020, where the second year is the next one."""
     match = _SEASON.match(scan.text, start)
-    if match is None or (int(match[2]) + 1) % 100 != int(match[3]):
+    if match is None or not (following := str(int(match[1]) + 1)).endswith(match[2]):
         return None
-    first = match[1] + match[2]
-    second = numbers.two_digits(match[3]) if match[3] != "00" else numbers.year(str(int(first) + 1))
-    words = f"{numbers.year(first)} to {second}"
-    return scan.say(words, start, match.end())
+    short = len(match[2]) == 2 and match[2] != "00"
+    second = numbers.two_digits(match[2]) if short else numbers.year(following)
+    return scan.say(f"{numbers.year(match[1])} to {second}", start, match.end())
 
 
 def _verse(scan: Scanner, start: int) -> int | None:

@@ -22,7 +22,7 @@ from tts_kit.text.scanner import Scanner
 _WORD = re.compile(r"[A-Za-z]++(?:['-](?=[A-Za-z])(?!(?:[A-Za-z]\.){2})[A-Za-z]++)*+")
 # Said without its last sound; the apostrophe stays for the phonemizer.
 _CLIPPED = re.compile(
-    r"(?:[a-z]{1,20}in|th|ol|o|an|lil|mo|wi|jus)'(?=[ ,.;:!?)-]|\Z)", re.IGNORECASE
+    r"(?:[a-z]{1,20}in|th|ol|o|an|lil|mo|wi|jus)'(?=[ ,.;:!?)\"-]|\Z)", re.IGNORECASE
 )
 _LETTERS = re.compile(r"[A-Za-z]++(?:'[A-Za-z]++)*+")
 _INITIALS = re.compile(r"(?:[A-Za-z]\.){2,}+(?:[A-Za-z](?![A-Za-z'-]))?")
@@ -124,7 +124,7 @@ def _initials(scan: Scanner, start: int) -> int | None:
             scan.spell(letters, start, dot)
             return scan.after_dot(dot)
         return scan.spell(letters, start, end)
-    match, before = _SPACED_INITIAL.match(text, start), scan.last.lower()
+    match, before = _SPACED_INITIAL.match(text, start), scan.last
     if match is None:
         return None
     behind_initial = text[max(start - 2, 0) : start] == ". " and len(scan.last) == 1
@@ -133,7 +133,10 @@ def _initials(scan: Scanner, start: int) -> int | None:
     if match[1] == "A" and match[2]:
         return None  # "Plan A. then"
     dot = scan.spell(text[start], start, start + 1)
-    if _WORD_NEXT.match(text, dot) or (before in (*_LETTERED, "a", "an") and not match[2]):
+    named = before in ("a", "an") or before.lower() in _LETTERED
+    if _WORD_NEXT.match(text, dot) or (
+        named and not match[2] and not _INITIAL_NEXT.match(text, dot)
+    ):
         return dot
     return scan.after_dot(dot)
 
