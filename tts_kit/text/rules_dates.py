@@ -41,8 +41,10 @@ _CLOCK = re.compile(r"(\d\d?):([0-5]\d)(?::([0-5]\d)(?:\.\d++)?)?(?![:\d])")
 _BEFORE_DATES = frozenset(("on", *WEEKDAYS, *WEEKDAYS.values()))
 _HALF = re.compile(r" ?([ap])(?:\. ?m\b|m\b)(\.?)", re.IGNORECASE)
 _HOUR = re.compile(r"(\d\d?)(?= ?[ap](?:\. ?m\b|m\b))", re.IGNORECASE)
-# The dash in front of a time of day; and an ordinal number.
-UNTIL_CLOCK = re.compile(r" ?-(?= ?\d\d?(?::[0-5]\d(?!\d)| ?[ap]\.?m\b))", re.IGNORECASE)
+# The dash in front of a time of day.
+UNTIL_CLOCK = re.compile(
+    r" ?-(?= ?\d\d?(?::[0-5]\d(?!\d)| ?[ap]\.?m\b)|noon\b|midnight\b)", re.IGNORECASE
+)
 _HOURS = re.compile(r"(\d{1,3})h ?(\d\d?)m(?:(?:in)? ?(\d\d?)s)?(?:in)?(?![A-Za-z0-9])")
 _MILITARY = re.compile(r"([01]\d|2[0-4])(\d\d) (?=hours\b|hrs\b|[GU]TC?M?T?\b)")
 
@@ -172,7 +174,9 @@ def _short_name(scan: Scanner, start: int) -> int | None:
     word = scan.following(start)
     if word.lower() in WEEKDAYS and word[:1].isupper():
         dot = start + len(word)
-        if scan.text[dot : dot + 1] == "." and not scan.at_end(dot + 1):
+        if scan.text[dot : dot + 1] == "." and (
+            word not in ("Sat", "Sun", "Wed") or not scan.at_end(dot + 1)
+        ):
             scan.say(WEEKDAYS[word.lower()], start, dot)
             return scan.after_dot(dot)
     return None

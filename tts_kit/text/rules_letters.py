@@ -8,8 +8,8 @@ from tts_kit.text import numbers
 from tts_kit.text.acronyms import is_spelled
 from tts_kit.text.scanner import Scanner
 
-_PIECE = re.compile(r"[A-Z]++(?![a-z])|[A-Z]{2,9}(?=[a-z]\d)|[A-Z]?[a-z]++|[A-Z]|\d++")
-_INNER_CAPITAL = re.compile(r"(?:[A-Za-z]+?[a-z]|[eimp])[A-Z]")
+_PIECE = re.compile(r"[A-Z]{2,9}(?=[a-z]\d)|[A-Z]+(?![a-z])|[A-Z]?[a-z]++|\d++")
+_INNER_CAPITAL = re.compile(r"(?:[A-Za-z]+?[a-z]|[eimp])[A-Z]|[A-Z]{3}[A-Z]*+[a-z]{3}")
 # The capital behind these begins a name that is one word: "McDonald".
 _NAME = re.compile(r"(?:Mc|Mac|De|Di|Du|La|Le|Fitz|Van|Da|Del|San|O)[A-Z][a-z]++\Z")
 _SUFFIX = {"": "", "s": "'s"}

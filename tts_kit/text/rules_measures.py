@@ -13,7 +13,7 @@ _SPECIAL = {"24/7": "twenty-four seven", "9/11": "nine eleven", "7/7": "seven se
 _SLASHES = re.compile(r"\d{1,9}(?:/\d{1,9}){2,8}(?![\d/])")
 _MIXED = re.compile(r"(\d{1,9})(?: and | |-)(\d{1,4})/(\d{1,5})(?![\d/]|[.,]\d)")
 _FRACTION = re.compile(r"(\d{1,9})/(\d{1,9})(?:ths?|rds?|nds?)?(?![\d/]|[.,]\d)")
-_FEET = re.compile(r"(\d\d?)' ?(?:(\d\d?)(?:\"|''))?(?![\dA-Za-z])")
+_FEET = re.compile(r"(\d\d?)' ?(?:(\d\d?)(?:\"|''))?(?![\dA-WYZa-wyz]|[xX](?!\d))")
 _FEET_INCHES = re.compile(r"(\d\d?) ?ft\.? (\d\d?) ?in(?:ch(?:es)?)?\b")
 _FUNCTION_WORDS = frozenset(
     "a and are as at because but by deep down each for from high if in is it long longer of off on "

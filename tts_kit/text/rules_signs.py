@@ -106,9 +106,11 @@ def _dash(scan: Scanner, start: int) -> int:
     before = text[start - 1] if start else " "
     if match := _ARROW.match(text, start):
         return scan.say("to", start, match.end())
-    if text[start] == "−" or (
-        before in " (\"'=<>*/^" and not scan.text[start + 1 : start + 2] == " "
-    ):
+    following = text[start + 1 : start + 2]
+    behind_mark = before in ".\"'" and scan.last and text[start - 2].isalnum()
+    if behind_mark and text[start] == "-" and following.isalnum():
+        return start + 1  # "U.S.-led", a 6"-thick board
+    if text[start] == "−" or (before in " (\"'=<>*/^" and following != " "):
         if match := _MINUS.match(text, start):
             return scan.say("minus", start, start + 1)
         if text[start] == "−":
@@ -116,14 +118,12 @@ def _dash(scan: Scanner, start: int) -> int:
     match = _DASH.match(text, start)
     if match:
         return scan.say("-", start, match.end(), "mark")
-    following = text[start + 1 : start + 2]
     if before.isalnum() and (
-        UNTIL_CLOCK.match(text, start)
+        following.isdigit()
+        and UNTIL_CLOCK.match(text, start)
         or (scan.last[:1].isdigit() and not before.isdigit() and _ORDINAL_NEXT.match(text, start))
     ):
         return scan.say("to", start, start + 1)
-    if before in '."' and following.isalnum() and scan.last:
-        return start + 1  # "U.S.-led", a 6"-thick board
     if (before.isalnum() or before == "'") and (following.isalnum() or following == "'"):
         return start + 1  # a hyphen
     if before == " " or following == " ":

@@ -26,7 +26,9 @@ _CLIPPED = re.compile(
 )
 _LETTERS = re.compile(r"[A-Za-z]++(?:'[A-Za-z]++)*+")
 _INITIALS = re.compile(r"(?:[A-Za-z]\.){2,}+(?:[A-Za-z](?![A-Za-z'-]))?")
-_SPACED_INITIAL = re.compile(r"([A-Z])\.(?= ?[A-Z]| ([a-z])| \d|-)|v\.(?= [A-Z])|[bdr]\.(?= \d)")
+_SPACED_INITIAL = re.compile(
+    r"([A-Z])\.(?= ?[A-Z]| ([a-z])| \d|-)|v\.(?= [A-Z])|[bdr]\.(?= (?:in )?\d)"
+)
 _WORD_NEXT = re.compile(r"\. [A-Z] [a-z]")
 # A single letter behind these is a name of its own, not an initial.
 _LETTERED = frozenset(
@@ -235,7 +237,7 @@ def _single(scan: Scanner, start: int, end: int) -> int:
             return scan.say(" ".join(plural[1].lower()) + "'s", start, end, "letters")
     if tail in ("", "s") and (found := camel(scan, start, start + len(stem), tail)) is not None:
         return found
-    if scan.text[end : end + 1] == "^" and len(written) < 4:
+    if scan.text[end : end + 1] == "^" and len(written) == 2:
         return scan.spell(written, start, end)  # "mc^2"
     if stem.isupper() and (not tail or tail.upper() == tail or tail == "s"):
         shouted = _is_shouted(scan, start, end)
