@@ -94,6 +94,7 @@ def test_offset_moves_every_position() -> None:
         ("\ufffe\uffff\ue000 ok", "ok", [0, 1, 2]),
         ("***", "", [0, 1, 2]),
         ("ﷺ", "", [0]),
+        ("&#9731;&amp; a", "and a", [0]),
         ("\u1100 a", "a", [0]),
     ],
 )
@@ -108,6 +109,27 @@ def test_fold_ties_each_character_to_its_origin() -> None:
     assert folded.text == "efi IV^2"
     assert list(folded.starts) == [0, 2, 2, 3, 4, 4, 6, 6]
     assert list(folded.ends) == [2, 3, 3, 4, 5, 6, 7, 7]
+
+
+def test_an_entity_is_one_character_of_the_text() -> None:
+    text = "A&amp;B caf&eacute; &madeup; x"
+    assert fold(text).text == "A&B cafe &madeup; x"
+    spans = [text[s.start : s.end] for s in normalize(text).spoken]
+    assert spans[:4] == ["A", "&amp;", "B", "caf&eacute;"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("US$5", ["letters"]),
+        ("$5", ["words"]),
+        ("100 USD", ["words", "letters"]),
+        ("OpenAI", ["words", "letters"]),
+        ("50 cc", ["words", "letters"]),
+    ],
+)
+def test_names_of_letters_are_marked(text: str, kinds: list[str]) -> None:
+    assert [piece.kind for piece in normalize(text).spoken] == kinds
 
 
 def test_lookalikes_become_latin_only_beside_latin() -> None:
@@ -140,7 +162,8 @@ _TRICKY = st.lists(
         1 12 345 1905 0 , . : / - ' " $ £ % ° ^ # @ _ & + * ~ ( ) ; ? ! a A I V s d th
         st am p.m. x kg in ft May Mar. Jan No. St. Dr. U.S. BBC MPs Henry VIII Chapter
         www. .com http:// e.g. etc. ½ ² é ²³ \u0301 — − … ℃ Ω ☃ ﷺ ⑴ \ud800 B.C.
-        million bn 'n' '90s w/ AT&T C# .5 € ¢ m/s
+        million bn 'n' '90s w/ &amp; &#39; &lt; in' ol' iPhone OpenAI -5pm noon Mc WHO
+        AT&T C# .5 € ¢ m/s
         """.split()
         + [" ", " ", " ", "\n"]
     ),
@@ -163,7 +186,8 @@ def test_any_mixture_of_what_rules_look_for(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["1" * 80_000, "9," * 40_000, "$" * 80_000, "s'" * 220, "a" * 100_000, "e" + "\u0301" * 5000,
-     "1/" * 9_000, "1:" * 9_000, "- " * 9_000, "\n" * 10_000, "A." * 9_000, "a_" * 9_000],
+     "1/" * 9_000, "1:" * 9_000, "- " * 9_000, "\n" * 10_000, "A." * 9_000, "a_" * 9_000,
+     "aB" * 9_000, "&amp;" * 9_000, "&" * 20_000, "a-" * 9_000, "9-" * 9_000, "in' " * 9_000],
     ids=lambda text: f"{text[:2]!a} x {len(text)}",
 )  # fmt: skip
 def test_long_and_hostile(text: str) -> None:

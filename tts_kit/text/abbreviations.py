@@ -10,8 +10,9 @@ ABBREVIATIONS = {
     **{"corp": "corporation", "bros": "brothers", "dept": "department", "govt": "government"},
     **{"e.g": "for example", "i.e": "that is", "cf": "compare", "al": "al", "viz": "namely"},
     **{"approx": "approximately", "est": "established", "ave": "avenue", "blvd": "boulevard"},
-    **{"rd": "road", "hwy": "highway", "pkwy": "parkway", "mt": "mount", "ft": "fort"},
-    **{"ph.d": "p h d", "assn": "association", "assoc": "association", "univ": "university"},
+    **{"rd": "road", "hwy": "highway", "pkwy": "parkway", "ln": "lane", "mt": "mount"},
+    **{"ft": "fort", "ph.d": "p h d"},
+    **{"assn": "association", "assoc": "association", "univ": "university"},
     **{"tel": "telephone", "ext": "extension", "apt": "apartment"},
     **{"misc": "miscellaneous", "mfg": "manufacturing", "intl": "international"},
 }

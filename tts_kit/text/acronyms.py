@@ -8,15 +8,16 @@ AS_WORDS = frozenset(
     "NASA NATO UNESCO UNICEF OPEC AIDS RADAR LASER SCUBA SONAR NAFTA NASCAR NASDAQ FIFA UEFA "
     "INTERPOL ASCII BASIC GIF JPEG RAM ROM PIN SIM ZIP SWAT COVID SARS MERS DARPA FEMA OSHA "
     "PETA ASEAN SALT VAT NIMBY YUPPIE WASP LEGO IKEA VISA HAMAS ISIS TASER CAPTCHA "
-    "MODEM CERN JAVA HIPAA MIDI CAD SCOTUS POTUS LAN WAN SAT ACT BAFTA".split()
+    "MODEM CERN JAVA HIPAA MIDI CAD SCOTUS POTUS LAN WAN SAT ACT BAFTA "
+    "NVIDIA JSON YAML LIDAR".split()
 )
 AS_LETTERS = frozenset(
     "USA UK EU UN UAE FBI CIA AI ID IT TV PC CD DVD AC DC AM PM AD BC BCE CE IQ IRS IBM IRA ATM "
     "UFO USB URL API CEO CFO CTO VIP DIY EEG FAQ GPA HIV ICU IPO ISO LED MBA MIA NBA NFL NHL PA "
     "RIP ROI SOS UPS UV VHS AA AAA ACLU AOL APR ASAP BA BMI BSE DNA RNA ESP ETA EV GOP HIV HR "
     "IMF IOU IPA JFK KGB LA MIT MLA NAACP NSA NYU OED OS PHD POW PTA RAF RIAA SUV UCLA UI UX USAF "
-    "USSR WHO WWI WWII AKA ESA IE EG CPI EPA FDA SEC SEO IP OCD ADHD IAEA AFAIK FYI TBA TBD "
-    "IMO IMHO QA PR BTW OMG".split()
+    "USSR WWI WWII AKA ESA IE EG CPI EPA FDA SEC SEO IP OCD ADHD IAEA AFAIK FYI TBA TBD "
+    "IMO IMHO QA PR BTW OMG EST EDT PST PDT CST CDT MDT GMT UTC".split()
 )
 # Short words that are also shouted or stressed: everything else of up to four letters is spelled.
 SHORT_WORDS = frozenset(
@@ -69,7 +70,7 @@ def is_spelled(word: str, *, shouted: bool) -> bool:
     if word in SHORT_WORDS and (shouted or word not in ("IT", "US", "AM")):
         return False
     if word in AS_LETTERS:
-        return not shouted or word not in ("IT", "US", "AM", "ID", "LA", "PA", "IE", "LED", "WHO")
+        return not shouted or word not in ("IT", "US", "AM", "ID", "LA", "PA", "IE", "LED")
     if _UNSAYABLE.search(word):
         return True
     return len(word) <= 4 and not shouted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import re
 import string
 import unicodedata
@@ -66,15 +67,21 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """``text`` with quotes, dashes, widths, accents and lookalike letters made plain."""
-    if text.isascii() and text.isprintable() and not _BRACKETS.search(text):
+    if text.isascii() and text.isprintable() and not _NOT_PLAIN.search(text):
         return Folded(text, range(len(text)), range(1, len(text) + 1))
     source, spoken_greek = _without_lookalikes(text)
+    entities = {m.start(): m for m in _ENTITY.finditer(text) if len(html.unescape(m[0])) == 1}
+    inside = 0
     parts: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
     dropped: list[Dropped] = []
     previous = ""
     for position, character in enumerate(source):
+        if position < inside:
+            continue
+        if entity := entities.get(position):
+            character, inside = html.unescape(entity[0]), entity.end()
         folded, known = _fold_character(character)
         if position in spoken_greek:
             folded, known = character, True
@@ -85,14 +92,15 @@ def fold(text: str) -> Folded:
         if folded:
             parts.append(folded)
             starts += [position] * len(folded)
-            ends += [position + 1] * len(folded)
+            ends += [max(position + 1, inside)] * len(folded)
         elif ends:
-            ends[-1] = position + 1  # an accent belongs to its letter
+            ends[-1] = max(position + 1, inside)  # an accent belongs to its letter
         previous = character
     return Folded("".join(parts), starts, ends, tuple(dropped))
 
 
-_BRACKETS = re.compile(r"[\[\]{}`]")
+_NOT_PLAIN = re.compile(r"[\[\]{}`]|&[A-Za-z#]")
+_ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 
 
 def _without_lookalikes(text: str) -> tuple[str, frozenset[int]]:

@@ -22,15 +22,30 @@ _MONTH_DAY = re.compile(
     re.IGNORECASE,
 )
 _WEEKDAY_NAMES = "|".join(name.title() for name in WEEKDAYS)
-_DAYS = re.compile(rf"({_WEEKDAY_NAMES})-({_WEEKDAY_NAMES})\b")
+_DAYS = re.compile(rf"({_WEEKDAY_NAMES})\.?-({_WEEKDAY_NAMES})\b")
+_TITLED = "|".join(name.title() for name in sorted(MONTH_NUMBERS, key=len, reverse=True))
+_MONTHS = re.compile(rf"({_TITLED})\.?-({_TITLED})\b")
+_DAY_DATE = re.compile(
+    rf"(?:{_WEEKDAY_NAMES})(?=,? (?:(?:\d\d? )?(?:{_TITLED})\b|\d\d?[/:]\d|\d\d? ?[ap]m\b))"
+)
+_DAY_SLASH_BEHIND = re.compile(
+    r",? (?:at|from|by) (?:\d|noon|midnight)|,? \d\d?(?::\d\d| ?[ap]\.?m\b)", re.IGNORECASE
+)
+_UNTIL_MONTH = re.compile(rf"-(?=(?:{_TITLED})\b)")
+_SHORT_MONTH = re.compile(r"(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)(?![A-Za-z'.-])")
 _MONTH_ALONE = re.compile(rf"({_MONTH_NAMES})\.", re.IGNORECASE)
 _YEAR_BEHIND = re.compile(rf"(,?) ?(\d{{4}}){_END}(?! ?[%°])")
 _DIGIT_NEXT = re.compile(r" ?\d|[,;)]")
-_RANGE_BEHIND = re.compile(r"-(\d\d?)\b(?!-)")
+_RANGE_BEHIND = re.compile(r"-(\d\d?)(?:st|nd|rd|th)?\b(?!-)")
 _CLOCK = re.compile(r"(\d\d?):([0-5]\d)(?::([0-5]\d)(?:\.\d++)?)?(?![:\d])")
+_BEFORE_DATES = frozenset(("on", *WEEKDAYS, *WEEKDAYS.values()))
 _HALF = re.compile(r" ?([ap])(?:\. ?m\b|m\b)(\.?)", re.IGNORECASE)
 _HOUR = re.compile(r"(\d\d?)(?= ?[ap](?:\. ?m\b|m\b))", re.IGNORECASE)
-_UNTIL = re.compile(r"-(?=\d\d?(?::\d\d)? ?[ap]\.?m)", re.IGNORECASE)
+# The dash in front of a time of day.
+UNTIL_CLOCK = re.compile(
+    r" ?-(?= ?\d\d?(?::[0-5]\d(?!\d)| ?[ap]\.?m\b)|noon\b|midnight\b)", re.IGNORECASE
+)
+_HOURS = re.compile(r"(\d{1,3})h ?(\d\d?)m(?:(?:in)? ?(\d\d?)s)?(?:in)?(?![A-Za-z0-9])")
 _MILITARY = re.compile(r"([01]\d|2[0-4])(\d\d) (?=hours\b|hrs\b|[GU]TC?M?T?\b)")
 
 
@@ -46,7 +61,9 @@ def number_date(scan: Scanner, start: int) -> int | None:
         if match[2] == "-" and len(match[4]) == 2:
             return None
         return _say_date(scan, match, month, day, match[4])
-    if (match := _MONTH_SLASH_DAY.match(text, start)) and scan.last.lower() == "on":
+    if (match := _MONTH_SLASH_DAY.match(text, start)) and (
+        scan.last.lower() in _BEFORE_DATES or _DAY_SLASH_BEHIND.match(text, match.end())
+    ):
         month, day = int(match[1]), int(match[2])
         if 1 <= month <= 12 and 1 <= day <= 31:
             words = f"{MONTHS[month - 1]} {numbers.ordinal(str(day))}"
@@ -72,7 +89,8 @@ def clock(scan: Scanner, start: int) -> int | None:
         elif second:
             words += " zero zero"
         elif not half and 1 <= int(hour) <= 12:
-            words += "" if scan.following(match.end()) == "o" else " o'clock"
+            plain = scan.following(match.end()) == "o" or UNTIL_CLOCK.match(text, match.end())
+            words += "" if plain else " o'clock"
         elif not half:
             words += " hundred"
         if second:
@@ -80,19 +98,37 @@ def clock(scan: Scanner, start: int) -> int | None:
         end = scan.say(words, start, match.end())
     elif match := _HOUR.match(text, start):
         end = scan.say(numbers.cardinal(match[1].lstrip("0") or "0"), start, match.end())
-        half = _HALF.match(text, end)
     elif match := _MILITARY.match(text, start):
         hundred = "hundred" if match[2] == "00" else numbers.two_digits(match[2])
         hour = "zero " * (match[1][0] == "0") + numbers.cardinal(match[1].lstrip("0") or "0")
         return scan.say(f"{hour} {hundred}", start, match.end(2))
     else:
         return None
-    if half is None:
-        return end
-    scan.spell(half[1] + "m", half.start(1), half.start(2))
-    if _UNTIL.match(text, half.end()):
-        return scan.say("to", half.end(), half.end() + 1)
-    return scan.after_dot(half.start(2))
+    return half_day(scan, end)
+
+
+def half_day(scan: Scanner, end: int) -> int:
+    """a.m. or p.m. behind the hour that ends at ``end``, and the dash of a range behind it."""
+    text = scan.text
+    if half := _HALF.match(text, end):
+        scan.spell(half[1] + "m", half.start(1), half.start(2))
+        end = half.end() if UNTIL_CLOCK.match(text, half.end()) else scan.after_dot(half.start(2))
+    if until := UNTIL_CLOCK.match(text, end):
+        return scan.say("to", until.start(), until.end())
+    return end
+
+
+def hours(scan: Scanner, start: int) -> int | None:
+    """1h 30m and 2h05m10s."""
+    match = _HOURS.match(scan.text, start)
+    if match is None:
+        return None
+    words = []
+    for digits, name in zip(match.groups(), ("hour", "minute", "second"), strict=True):
+        if digits:
+            value = str(int(digits))
+            words.append(f"{numbers.cardinal(value)} {name}{'' if value == '1' else 's'}")
+    return scan.say(" ".join(words), start, match.end())
 
 
 def month(scan: Scanner, start: int) -> int | None:
@@ -109,6 +145,8 @@ def month(scan: Scanner, start: int) -> int | None:
     if (through := _RANGE_BEHIND.match(text, end)) and 1 <= int(through[1]) <= 31:
         scan.say("to", end, end + 1)
         end = scan.say(numbers.ordinal(through[1].lstrip("0")), end + 1, through.end())
+    if _UNTIL_MONTH.match(text, end):
+        return scan.say("to", end, end + 1)
     if (year := _YEAR_BEHIND.match(text, end)) and 1000 <= int(year[2]) <= 2999:
         if year[1]:
             scan.say(",", end, end + 1, "mark")
@@ -117,20 +155,28 @@ def month(scan: Scanner, start: int) -> int | None:
 
 
 def _short_name(scan: Scanner, start: int) -> int | None:
+    for pattern, name in ((_DAYS, WEEKDAYS.__getitem__), (_MONTHS, _month_name)):
+        if match := pattern.match(scan.text, start):
+            scan.say(name(match[1].lower()), start, match.end(1))
+            scan.say("to", match.end(1), match.start(2))
+            end = scan.say(name(match[2].lower()), match.start(2), match.end())
+            return end if match[2].lower() in MONTHS else scan.after_dot(end)
     match = _MONTH_ALONE.match(scan.text, start)
     if match and match[1][0].isupper() and match[1].lower() not in MONTHS:
         follows_number = _DIGIT_NEXT.match(scan.text, match.end())
         if follows_number or match[1] not in ("Mar", "Jun", "Jan"):
             scan.say(_month_name(match[1]), start, match.end(1))
             return scan.after_dot(match.end(1))
+    if match := _SHORT_MONTH.match(scan.text, start):
+        return scan.say(_month_name(match[0]), start, match.end())
+    if (match := _DAY_DATE.match(scan.text, start)) and scan.last.lower() != "the":
+        return scan.say(WEEKDAYS[match[0].lower()], start, match.end())
     word = scan.following(start)
-    if match := _DAYS.match(scan.text, start):
-        scan.say(WEEKDAYS[match[1].lower()], start, match.end(1))
-        scan.say("to", match.end(1), match.start(2))
-        return scan.say(WEEKDAYS[match[2].lower()], match.start(2), match.end())
     if word.lower() in WEEKDAYS and word[:1].isupper():
         dot = start + len(word)
-        if scan.text[dot : dot + 1] == "." and not scan.at_end(dot + 1):
+        if scan.text[dot : dot + 1] == "." and (
+            word not in ("Sat", "Sun", "Wed") or not scan.at_end(dot + 1)
+        ):
             scan.say(WEEKDAYS[word.lower()], start, dot)
             return scan.after_dot(dot)
     return None

@@ -6,7 +6,7 @@ import re
 
 from tts_kit.text import numbers
 from tts_kit.text.scanner import Scanner
-from tts_kit.text.units import unit
+from tts_kit.text.units import kind_of, unit
 
 # sign -> one, many, one hundredth, many hundredths
 _CURRENCIES = {
@@ -28,10 +28,11 @@ _SCALES = {
     **{"t": "trillion", "tn": "trillion"},
 }
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,40}+(?![\d]|,\d{3})|\d++)"
-_SCALE = r"(?: ?(?P<word>thousand|million|billion|trillion)\b|(?P<letter>[kmbt]n?)\b(?!-))"
+_SCALE = r"(?: ?(?P<word>thousand|million|billion|trillion)\b|(?P<letter>[kmbt]n?)\b)"
 _SUM = re.compile(
     rf"(?:(?P<country>[A-Z]{{1,2}}|U\.S\.))?(?P<sign>[{''.join(_CURRENCIES)}]) ?"
-    rf"(?:(?P<whole>{NUMBER})(?:\.(?P<part>\d++))?+|\.(?P<only>\d++))"
+    rf"(?:(?P<whole>{NUMBER})(?:(?:\.|(?<=€\d),(?=\d\d\b)|(?<=€\d\d),(?=\d\d\b))(?P<part>\d++))?+|\.(?P<only>\d++))"
+    rf"(?:(?P<low>[kmbt]n?)(?=-\d++(?:\.\d++)?(?P=low)\b))?"  # "$2m-3m"
     rf"(?:(?:-| - )(?P=sign)?(?P<to>{NUMBER}(?:\.\d++)?+)(?![\d-]))?{_SCALE}?",
     re.IGNORECASE,
 )
@@ -52,7 +53,8 @@ def money(scan: Scanner, start: int) -> int | None:
         return None
     # "a ten dollar bill", but "ten dollars a day".
     attribute = scan.last in ("a", "A") and _NOUN_NEXT.match(scan.text, match.end()) is not None
-    end = scan.say(_sum_words(match, attribute=attribute), start, match.end())
+    words = _sum_words(match, attribute=attribute)
+    end = scan.say(words, start, match.end(), kind_of(words))
     if _UNTIL.match(scan.text, end):
         return scan.say("to", end, end + 1)
     if match["sign"] == "£" and not match["part"]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from tts_kit.text import numbers
-from tts_kit.text.rules_numbers import power
+from tts_kit.text.rules_dates import UNTIL_CLOCK
+from tts_kit.text.rules_measures import power
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.units import unit
 
@@ -20,6 +21,7 @@ _ELISION = re.compile(
     re.IGNORECASE,
 )
 _SHORT_YEAR = re.compile(r"'(\d\d)('?s)?(?![\dA-Za-z:.'/])")
+_ORDINAL_NEXT = re.compile(r"-(?=\d{1,4}(?:st|nd|rd|th)\b)")
 _PER = re.compile(r" ?/ ?(?=[A-Za-z])")
 _NAMES = {
     **{"&": "and", "+": "plus", "=": "equals", "@": "at", "#": "hash", "%": "percent"},
@@ -95,6 +97,7 @@ def _apostrophe(scan: Scanner, start: int) -> int:
         if match[1].lower() == "n":
             return scan.say("and", start, match.end())
         return scan.say("'" + match[1].lower(), start, match.end(1))
+    scan.in_single = not touches and text[start + 1 : start + 2].isalnum()
     return start + 1  # a single quote has no sound
 
 
@@ -103,9 +106,11 @@ def _dash(scan: Scanner, start: int) -> int:
     before = text[start - 1] if start else " "
     if match := _ARROW.match(text, start):
         return scan.say("to", start, match.end())
-    if text[start] == "−" or (
-        before in " (\"'=<>*/^" and not scan.text[start + 1 : start + 2] == " "
-    ):
+    following = text[start + 1 : start + 2]
+    behind_mark = before in ".\"'" and scan.last and text[start - 2].isalnum()
+    if behind_mark and text[start] == "-" and following.isalnum():
+        return start + 1  # "U.S.-led", a 6"-thick board
+    if text[start] == "−" or (before in " (\"'=<>*/^" and following != " "):
         if match := _MINUS.match(text, start):
             return scan.say("minus", start, start + 1)
         if text[start] == "−":
@@ -113,7 +118,12 @@ def _dash(scan: Scanner, start: int) -> int:
     match = _DASH.match(text, start)
     if match:
         return scan.say("-", start, match.end(), "mark")
-    following = text[start + 1 : start + 2]
+    if before.isalnum() and (
+        following.isdigit()
+        and UNTIL_CLOCK.match(text, start)
+        or (scan.last[:1].isdigit() and not before.isdigit() and _ORDINAL_NEXT.match(text, start))
+    ):
+        return scan.say("to", start, start + 1)
     if (before.isalnum() or before == "'") and (following.isalnum() or following == "'"):
         return start + 1  # a hyphen
     if before == " " or following == " ":

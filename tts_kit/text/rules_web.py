@@ -17,7 +17,6 @@ _EXTENSIONS = (
     "cpp|java|sh|bat|exe|dll|so|zip|tar|gz|bz2|xz|7z|rar|jpe?g|png|gif|svg|bmp|tiff?|webp|wav|"
     "mp3|mp4|flac|ogg|avi|mov|mkv|md|rst|tex|log|ini|cfg|conf|bak|db|sql|onnx|pt|ipynb"
 )
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*+[A-Za-z0-9])?"
 _TAIL = r"(?::\d{1,5})?(?:[/?#][^\s\"<>()]*+)?"
 _ADDRESS = re.compile(
     r"(?:(?:https?|ftp|file)://[^\s\"<>()]++"

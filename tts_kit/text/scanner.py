@@ -16,7 +16,7 @@ class Scanner:
     """Collects ``spoken`` and ``dropped`` of ``text``, in order, with spans of the original.
 
     ``last`` is the word in front, as written, "" after a mark; rules read it as context.
-    ``in_quotes``: a double quote is open.
+    ``in_quotes``: a double quote is open; ``in_single``: a single one.
     """
 
     def __init__(self, original: str, folded: Folded, offset: int) -> None:
@@ -25,6 +25,7 @@ class Scanner:
         self.dropped: list[Dropped] = []
         self.last = ""
         self.in_quotes = False
+        self.in_single = False
         self._original = original
         self._starts = folded.starts
         self._ends = folded.ends

@@ -18,6 +18,7 @@ _PLAIN = {
     **{"kph": "kilometer per hour", "mph": "mile per hour", "mpg": "mile per gallon"},
     **{"rpm": "revolution per minute", "fps": "frame per second", "bpm": "beat per minute"},
     **{"kmh": "kilometer per hour", "psi": "pound per square inch", "ppm": "part per million"},
+    **{"c": "cup"},
     **{"V": "volt", "kV": "kilovolt", "mV": "millivolt", "mA": "milliamp", "W": "watt"},
     **{"A": "amp", "kW": "kilowatt", "MW": "megawatt", "GW": "gigawatt", "kWh": "kilowatt hour"},
     **{"mAh": "milliamp hour", "J": "joule", "kJ": "kilojoule", "N": "newton", "Pa": "pascal"},
@@ -35,7 +36,7 @@ _PLAIN = {
 _UNCHANGED = ("percent", "c c", "hertz")
 _IRREGULAR = {"foot": "feet", "inch": "inches"}
 # Words, or letters that mean something else: only where more than a space says that it is a unit.
-_AMBIGUOUS = frozenset("in A t mo pt min h s l N cal sec".split())
+_AMBIGUOUS = frozenset("in A t c mo pt min h s l N cal sec".split())
 _NAMES = "|".join(map(re.escape, sorted(_PLAIN, key=len, reverse=True)))
 _UNIT = re.compile(
     rf"(?P<gap>[ -]?)(?P<name>{_NAMES})(?P<power>\^?[23](?!\d))?"
@@ -44,20 +45,23 @@ _UNIT = re.compile(
 _POWERS = {"2": ("square", "squared"), "3": ("cubic", "cubed")}
 
 
-def unit(text: str, position: int, *, one: bool) -> tuple[str, int, int] | None:
+def unit(
+    text: str, position: int, *, one: bool, decimal: bool = False
+) -> tuple[str, int, int] | None:
     """The words of a unit that stands at ``position``, where its name ends, and its full stop.
 
-    ``one``: the number in front is 1. The last two are equal without a full stop.
+    ``one``: the number in front is 1; ``decimal``: it has a point.
+    The last two are equal without a full stop.
     """
     match = _UNIT.match(text, position)
     if match is None:
         return None
     name, gap = match["name"], match["gap"]
     if name in _AMBIGUOUS and not match["per"] and not match["power"]:
-        attached_second = name == "s" and not gap  # "10s" are tens
+        attached_second = name == "s" and not gap and not decimal  # "10s" are tens
         if attached_second or (gap and name in ("in", "A", "t") and not match["dot"]):
             return None
-        if gap == "-":
+        if gap == "-" or (name == "c" and not (gap and match["dot"])):
             return None
     words = _PLAIN[name]
     hyphenated = gap == "-"
@@ -70,6 +74,11 @@ def unit(text: str, position: int, *, one: bool) -> tuple[str, int, int] | None:
             words += " " + _POWERS[match["per_power"][-1]][1]
     dot = match.start("dot") if match["dot"] else match.end()
     return words.lower(), dot, match.end()
+
+
+def kind_of(words: str) -> str:
+    """The kind of ``Spoken`` that ``words`` with a unit or a country in them are."""
+    return "letters" if re.search(r"\b[a-z] [a-z]\b", words) else "words"
 
 
 def _plural(words: str) -> str:
