@@ -7,6 +7,8 @@ TEXT ?= Good morning. The boats came home before the storm.
 INSTALLED := $(VENV)/.installed
 PRACTICE := recipes/ljspeech/exp/practice
 # run.sh and the tools find Python on the PATH.
+# Two processes of one thread each: the tests are small, and more threads only wait for each other.
+TESTING = OMP_NUM_THREADS=1 python -m pytest -n 2
 IN_VENV = PATH="$$(cd "$(VENV)/bin" && pwd):$$PATH"
 
 .DEFAULT_GOAL := help
@@ -36,10 +38,10 @@ lint: $(INSTALLED)
 	$(IN_VENV) mypy
 
 test: lint
-	$(IN_VENV) python -m pytest
+	$(IN_VENV) $(TESTING)
 
 test-slow: $(INSTALLED)
-	$(IN_VENV) python -m pytest -m slow
+	$(IN_VENV) $(TESTING) -m slow
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis out.wav
