@@ -151,7 +151,8 @@ class Stream(Iterator[FloatArray]):
                 asked = (asked or 0.0) + encoded.pause
             if not encoded.speakable:
                 continue
-            self.status = "ok" if self.status == "nothing_to_say" else self.status
+            if self.status == "nothing_to_say":
+                self.status = "ok"
             yield from self._silence(usual if asked is None else asked)
             asked, usual = None, between if encoded.complete else 0.0
             yield from self._in_manner(self._sentence(encoded, next(seeds)), encoded)
