@@ -348,6 +348,9 @@ class StreamConfig:
     base_seconds: float = 3.0
     chunk_frames: tuple[int, ...] = (8, 16, 32, 64)  # the last one repeats
     sentence_pause: float = 0.2  # seconds of silence between sentences
+    # Tokens before and after the one most attended by the last step that a step may attend to.
+    attention_back: int = 3
+    attention_ahead: int = 8
 
     def __post_init__(self) -> None:
         _require(0 < self.gate_threshold < 1, "stream.gate_threshold must lie between 0 and 1")
@@ -358,6 +361,10 @@ class StreamConfig:
         _require(
             len(self.chunk_frames) > 0 and min(self.chunk_frames) >= 1,
             "stream.chunk_frames needs at least one positive number",
+        )
+        _require(
+            self.attention_back >= 0 and self.attention_ahead >= 1,
+            "stream needs attention_back >= 0 and attention_ahead >= 1",
         )
 
     def max_steps(self, n_tokens: int, audio: AudioConfig, reduction: int) -> int:

@@ -7,7 +7,7 @@ that one seed gives one audio, in torch and in onnxruntime, on any number of thr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -26,13 +26,38 @@ class StepOutput(NamedTuple):
 StepFunction = Callable[[FloatArray, FloatArray], StepOutput]  # of frame (1, n_mels) and masks
 
 
-def draw_masks(acoustic: Tacotron2Config, seed: int) -> Iterator[FloatArray]:
-    """Endless prenet dropout masks (prenet_layers, 1, prenet_dim), scaled by 1 / (1 - p)."""
-    shape = (acoustic.prenet_layers, 1, acoustic.prenet_dim)
+def prenet_masks(
+    acoustic: Tacotron2Config, n_steps: int, *, seed: int, sentence: int = 0, first_step: int = 0
+) -> FloatArray:
+    """Dropout masks (n_steps, prenet_layers, prenet_dim) from ``first_step`` on, scaled by
+    1 / (1 - p).
+
+    SplitMix64 (Steele et al. 2014) as a function of its counter, so that any language can make any
+    step's mask: with key = mix(mix(seed) + sentence), word w is mix(key + (w + 1) * GAMMA). Each
+    word holds four 16-bit numbers, the lowest first; a unit is kept where its number is below
+    (1 - p) * 65536. A step takes ``ceil(prenet_layers * prenet_dim / 4)`` words.
+    """
+    size = acoustic.prenet_layers * acoustic.prenet_dim
     keep = 1.0 - acoustic.prenet_dropout
-    random = np.random.Generator(np.random.Philox(seed))
-    while True:
-        yield (random.random(shape) < keep).astype(np.float32) / np.float32(keep)
+    words = -(-size // 4)
+    key = _mix(_mix(np.uint64(seed % 2**64)) + np.uint64(sentence % 2**64))
+    counter = np.arange(first_step * words, (first_step + n_steps) * words, dtype=np.uint64)
+    drawn = _mix(key + (counter + np.uint64(1)) * _GAMMA)
+    parts = drawn[:, None] >> np.array([0, 16, 32, 48], dtype=np.uint64) & np.uint64(0xFFFF)
+    kept = parts.reshape(n_steps, -1)[:, :size] < round(keep * 65536)
+    masks = kept.astype(np.float32) / np.float32(keep)
+    return masks.reshape(n_steps, acoustic.prenet_layers, acoustic.prenet_dim)
+
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mix(z: Any) -> Any:
+    """The finalizer of SplitMix64, modulo 2**64."""
+    with np.errstate(over="ignore"):
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
 
 
 class Decoding(Iterator[StepOutput]):

@@ -33,35 +33,19 @@ METADATA_FILE = "voice.json"
 LICENSE_FILE = "LICENSE"
 LEXICON_FILE = "lexicon.txt"  # empty where the voice has no words of its own
 
-ENCODER, DECODER_STEP, POSTNET, VOCODER = GRAPHS = (
-    "encoder",
-    "decoder_step",
-    "postnet",
-    "vocoder",
-)
+ENCODER, DECODER, POSTNET, VOCODER = GRAPHS = ("encoder", "decoder", "postnet", "vocoder")
 GRAPH_FILES = {name: f"{name}.onnx" for name in GRAPHS}
-
-STATES = (
-    "attention_hidden",
-    "attention_cell",
-    "decoder_hidden",
-    "decoder_cell",
-    "attention_weights",
-    "attention_cumulative",
-    "context",
-)
-NEXT_STATES = tuple(f"next_{state}" for state in STATES)
 GRAPH_INPUTS: dict[str, tuple[str, ...]] = {
     ENCODER: ("tokens",),
-    DECODER_STEP: ("frame", "prenet_masks", "memory", "processed_memory", *STATES),
+    DECODER: ("prenet_masks", "memory", "processed_memory", "state", "attention"),
     POSTNET: ("mel",),
-    VOCODER: ("mel",),
+    VOCODER: ("mel", "state"),
 }
 GRAPH_OUTPUTS: dict[str, tuple[str, ...]] = {
     ENCODER: ("memory", "processed_memory"),
-    DECODER_STEP: ("mel", "gate", *NEXT_STATES),
+    DECODER: ("mel", "gate", "alignment", "next_state", "next_attention"),
     POSTNET: ("refined",),
-    VOCODER: ("wav",),
+    VOCODER: ("wav", "next_state"),
 }
 
 _REMEDY = "export it again with `tts-kit export`"
@@ -70,14 +54,17 @@ _MAX_METADATA_BYTES = 1 << 20
 T = TypeVar("T")
 
 
-def state_shapes(acoustic: Tacotron2Config, n_tokens: int) -> dict[str, tuple[int, int]]:
-    """Shape of each decoder state, in the order of ``STATES``; all start as zeros."""
-    attention = (1, acoustic.attention_rnn_dim)
-    decoder = (1, acoustic.decoder_rnn_dim)
-    tokens = (1, n_tokens)
-    memory = (1, acoustic.encoder_dim)
-    shapes = (attention, attention, decoder, decoder, tokens, tokens, memory)
-    return dict(zip(STATES, shapes, strict=True))
+def decoder_state(acoustic: Tacotron2Config, n_mels: int) -> dict[str, int]:
+    """Parts of the decoder graph's ``state`` (1, sum of the sizes), in their order; all start as
+    zeros. ``attention`` (2, L) beside it holds the last and the cumulative weights."""
+    return {
+        "frame": n_mels,  # the last one predicted
+        "attention_hidden": acoustic.attention_rnn_dim,
+        "attention_cell": acoustic.attention_rnn_dim,
+        "decoder_hidden": acoustic.decoder_rnn_dim,
+        "decoder_cell": acoustic.decoder_rnn_dim,
+        "context": acoustic.encoder_dim,
+    }
 
 
 @dataclass(frozen=True)
