@@ -347,11 +347,17 @@ class StreamConfig:
     max_seconds: float = 30.0  # of one sentence
     seconds_per_token: float = 0.25  # with base_seconds: a cap that follows the text's length
     base_seconds: float = 3.0
-    chunk_frames: tuple[int, ...] = (8, 16, 32, 64)  # the last one repeats
+    # Mel frames a chunk, the last one repeats. Each size twice, so that a player does not run dry up
+    # to a real-time factor of .66: doubling at every chunk would need one below .5.
+    chunk_frames: tuple[int, ...] = (8, 8, 16, 16, 32, 32, 64)
     sentence_pause: float = 0.2  # seconds of silence between sentences
     # Tokens before and after the one most attended by the last step that a step may attend to.
     attention_back: int = 3
     attention_ahead: int = 8
+    # Guards (tts_kit.guards). A pause at a mark stays below half a second in read speech.
+    stall_seconds: float = 1.5  # without attention moving on
+    skip_tokens: int = 8  # more than these at once, which a mark and spaces do not explain
+    repeat_tokens: int = 5  # more than these back
 
     def __post_init__(self) -> None:
         _require(0 < self.gate_threshold < 1, "stream.gate_threshold must lie between 0 and 1")
@@ -366,6 +372,10 @@ class StreamConfig:
         _require(
             self.attention_back >= 0 and self.attention_ahead >= 1,
             "stream needs attention_back >= 0 and attention_ahead >= 1",
+        )
+        _require(
+            self.stall_seconds > 0 and self.skip_tokens >= 1 and self.repeat_tokens >= 1,
+            "stream needs stall_seconds > 0, skip_tokens >= 1 and repeat_tokens >= 1",
         )
 
     def max_steps(self, n_tokens: int, audio: AudioConfig, reduction: int) -> int:
