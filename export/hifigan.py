@@ -56,9 +56,7 @@ class _Streamed:
         self._split(graph.input("state", (1, size)), size)
         x = self._conv(self._carried("conv_pre", x), "conv_pre")
         scale = 1.0  # of x, what the mean over blocks would multiply it by: left to the next layer
-        for i, (rate, kernel) in enumerate(
-            zip(config.upsample_rates, config.upsample_kernels, strict=True)
-        ):
+        for i, rate in enumerate(config.upsample_rates):
             x = self._carried(f"upsamplers.{i}", graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE))
             weight = scale * self.weights[f"upsamplers.{i}.weight"]
             x = self._upsample(x, weight, self.weights[f"upsamplers.{i}.bias"], rate)
