@@ -273,28 +273,35 @@ def _text(
 @click.argument("voice", type=_PATH)
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
 def info(voice: Path, as_json: bool) -> None:
-    """Check a VOICE folder and show what it is."""
+    """Check a VOICE (folder or .voice file) and show what it is."""
     run_command(_info, voice, as_json)
 
 
 def _info(voice: Path, as_json: bool) -> None:
-    from tts_kit.voice import METADATA_FILE, read_voice
+    from tts_kit.voice import describe, metadata_text, open_voice
 
-    found = read_voice(voice)
+    found = open_voice(voice)
     if as_json:
-        click.echo((voice / METADATA_FILE).read_text(encoding="utf-8"))
+        click.echo(metadata_text(found), nl=False)
         return
-    rows = {
-        "name": found.name,
-        "language": found.language,
-        "licence": found.license,
-        "sample rate": f"{found.audio.sample_rate} Hz",
-        "text": f"{found.text.frontend} {found.text.version}, {len(found.text.symbols)} symbols",
-        "trained": ", ".join(f"{k} {v}" for k, v in found.training.items() if k != "inputs"),
-        **{g: f"{f.size / 1e6:.2f} MB" for g, f in found.graphs.items()},
-    }
-    for key, value in [*rows.items(), *(("warning", warning) for warning in found.warnings)]:
+    for key, value in describe(found):
         click.echo(f"{key:14} {value}")
+
+
+@main.command()
+@click.argument("voice", type=_PATH)
+@click.option("-o", "--out", type=_PATH, required=True, help="NAME.voice, or a new folder.")
+def pack(voice: Path, out: Path) -> None:
+    """Copy a VOICE into one file NAME.voice, or from there into a folder."""
+    run_command(_pack, voice, out)
+
+
+def _pack(voice: Path, out: Path) -> None:
+    from tts_kit.voice import copy_voice, open_voice
+
+    copied = copy_voice(open_voice(voice, verify=False), out)
+    size = sum(graph.size for graph in copied.graphs.values()) / 1e6
+    click.echo(f"voice: {out} ({size:.1f} MB)", err=True)
 
 
 @main.group()
