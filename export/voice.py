@@ -4,52 +4,62 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tts_kit import __version__
 from tts_kit.checkpoint import Checkpoint, open_checkpoint
-from tts_kit.config import (
-    AudioConfig,
-    HifiganConfig,
-    StreamConfig,
-    fingerprint,
-    from_dict,
-)
+from tts_kit.config import AudioConfig, HifiganConfig, StreamConfig, fingerprint, from_dict
 from tts_kit.dump_mels import load_acoustic
-from tts_kit.errors import CheckpointError, VoiceError
+from tts_kit.errors import CheckpointError, UsageError, VoiceError
+from tts_kit.export import parity, spoken
 from tts_kit.export.graph import OPSET
-from tts_kit.export.hifigan import vocoder_graph
-from tts_kit.export.parity import Parity, check_parity
-from tts_kit.export.tacotron2 import decoder_step_graph, encoder_graph, postnet_graph
+from tts_kit.export.hifigan import vocoder_full_graph, vocoder_graph
+from tts_kit.export.parity import Models
+from tts_kit.export.quantize import store_as_fp16
+from tts_kit.export.tacotron2 import (
+    decoder_graph,
+    decoder_step_graph,
+    encoder_graph,
+    postnet_graph,
+)
 from tts_kit.models.hifigan import Generator
 from tts_kit.runtime import Voice
+from tts_kit.text import Frontend
 from tts_kit.voice import (
+    DECODER,
     DECODER_STEP,
     ENCODER,
+    GRAPHS,
     POSTNET,
     VOCODER,
+    VOCODER_FULL,
     Context,
     VoiceInfo,
-    read_voice,
-    write_voice,
+    build_voice,
+    copy_voice,
+    open_voice,
 )
 
 logger = logging.getLogger(__name__)
 
-UNTRAINED = "this voice is too little trained: it did not end a sentence by itself"
-
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What a voice says of itself beside its models."""
+    """What a voice says of itself beside its models, and how its graphs are stored."""
 
     name: str = "voice"
     language: str = "en"
     license: str = "as the recordings it was trained on"
     license_file: Path | None = None  # copied into the voice
+    authors: tuple[str, ...] = ()
+    profile: str = "int8"  # of the acoustic graphs: one of PROFILES
+    vocoder_profile: str = "fp32"  # one of VOCODER_PROFILES
+    data: Path | None = None  # stage 0's manifests, whose clips an int8 vocoder is calibrated with
+    debug_graphs: bool = False  # decoder_step and vocoder_full as well
+    sentences: int = 50  # that are compared with torch, at most 50
 
 
 def export_voice(
@@ -57,23 +67,30 @@ def export_voice(
     vocoder: Path,
     out: Path,
     *,
-    stream: StreamConfig,
     options: ExportOptions,
+    stream: StreamConfig | None = None,
     force: bool = False,
 ) -> VoiceInfo:
-    """Exports the checkpoints (or run folders, whose newest is taken) to the folder ``out``.
+    """Exports the checkpoints (or run folders, whose newest is taken) to ``out``: a folder, or one
+    file where it ends in ``.voice``.
 
-    Does nothing where ``out`` holds this very voice. Raises CheckpointError for checkpoints that
-    do not fit each other and VoiceError if a graph differs from torch.
+    ``stream`` is by default that of an imported model, else the usual one. Does nothing where
+    ``out`` holds this very voice. Raises CheckpointError for checkpoints that do not fit each other
+    and VoiceError if a graph differs from torch.
     """
     tacotron2, hifigan = open_checkpoint(acoustic), open_checkpoint(vocoder)
+    if stream is None:
+        stream = from_dict(StreamConfig(), tacotron2.meta.get("stream", {}), where="stream.")
+    texts = spoken.read_sentences()[: options.sentences]
+    if not texts:
+        raise UsageError("--sentences must be at least 1")
     inputs = fingerprint(
         *(tacotron2.manifest, hifigan.manifest, stream, __version__, OPSET),
         {key: str(value) for key, value in dataclasses.asdict(options).items()},
     )
     if not force and _holds(out, inputs):
         logger.info("%s is up to date", out)
-        return read_voice(out)
+        return open_voice(out)
     model, frontend = load_acoustic(tacotron2)
     generator = load_generator(hifigan)
     audio = from_dict(AudioConfig(), tacotron2.meta["audio"])
@@ -82,48 +99,103 @@ def export_voice(
             f"{acoustic} and {vocoder} were trained with different audio settings: "
             "train both with one configuration"
         )
-    info = VoiceInfo(
-        name=options.name,
-        language=options.language,
-        license=options.license,
-        tts_kit=__version__,
-        audio=audio,
-        text=frontend.info,
-        acoustic=model.config,
-        vocoder=generator.config,
-        stream=stream,
-        context=Context(model.config.postnet_context, generator.config.context),
-        opset=OPSET,
-        training={
-            "inputs": inputs,
-            "tacotron2_steps": tacotron2.step,
-            "hifigan_steps": hifigan.step,
-            "hifigan_stage": hifigan.meta["stage"],
-        },
-    )
+    models = Models(model, generator, audio, stream)
+    info = _describe(models, frontend, options, _training(tacotron2, hifigan, inputs))
+    license_text, lexicon = _license_text(options), frontend.lexicon.canonical
+    graphs = exact_graphs(models, debug=options.debug_graphs)
+    tokens = frontend.encode(texts[0]).tokens
+    exact = parity.graph_differences(parity.open_graphs(graphs), models, tokens)
+    parity.require_exact(exact)
+    graphs, storage = stored_graphs(graphs, models, options)
+    draft = build_voice(info, graphs, license_text, lexicon_text=lexicon)
+    near = parity.graph_differences(parity.open_graphs(graphs), models, tokens)
+    parity.require_near(near, storage)
+    # Sentences are spoken as users will hear them: by the runtime, from the very bytes.
+    sessions = parity.open_graphs({name: draft.graph_bytes(name) for name in GRAPHS})
+    sentences = spoken.speak_twice(Voice(draft, sessions), models, texts)
+    warnings = spoken.require_sound(sentences, profile=options.profile)
+    summary = {"graph_max": max(d.max for d in exact.values()), **spoken.summary(sentences)}
+    report = {
+        "summary": summary,
+        "float32_graphs": parity.to_json(exact),
+        "stored_graphs": parity.to_json(near),
+        "storage": storage,
+        "sentences": spoken.to_json(sentences),
+    }
+    _log(summary, warnings)
+    info = dataclasses.replace(info, parity=summary, warnings=warnings)
+    built = build_voice(info, graphs, license_text, lexicon_text=lexicon, parity=report)
+    return copy_voice(built, out)
+
+
+def exact_graphs(models: Models, *, debug: bool = False) -> dict[str, bytes]:
+    """All graphs of a voice in float32."""
+    model, generator, audio, stream = models
     graphs = {
         ENCODER: encoder_graph(model),
-        DECODER_STEP: decoder_step_graph(model, audio.n_mels),
+        DECODER: decoder_graph(model, audio, stream),
         POSTNET: postnet_graph(model, audio.n_mels),
         VOCODER: vocoder_graph(generator, audio.n_mels),
     }
-    texts = {"license_text": _license_text(options), "lexicon_text": frontend.lexicon.canonical}
-    # Checked as users will load it: from a folder, by the runtime.
-    with tempfile.TemporaryDirectory() as scratch:
-        draft = write_voice(Path(scratch) / "voice", info, graphs, **texts)
-        parity = check_parity(Voice.load(draft.folder), model, generator)
-    _report(parity)
-    ended = all(sentence["status"] == "ok" for sentence in parity.sentences)
-    warnings = () if ended else (UNTRAINED,)
-    for warning in warnings:
-        logger.warning("warning: %s", warning)
-    info = dataclasses.replace(info, parity=parity.to_json(), warnings=warnings)
-    return write_voice(out, info, graphs, **texts)
+    if debug:
+        graphs[DECODER_STEP] = decoder_step_graph(model, audio, stream)
+        graphs[VOCODER_FULL] = vocoder_full_graph(generator, audio.n_mels)
+    return graphs
+
+
+def stored_graphs(
+    exact: Mapping[str, bytes], models: Models, options: ExportOptions
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The graphs as the profiles store them, and how each is stored."""
+    model, _, audio, stream = models
+    graphs, storage = dict(exact), dict.fromkeys(exact, "fp32")
+    if options.profile != "fp32":
+        for name, make in ((DECODER, decoder_graph), (DECODER_STEP, decoder_step_graph)):
+            if name in graphs:
+                quantized = make(model, audio, stream, profile=options.profile)
+                graphs[name], storage[name] = store_as_fp16(quantized), options.profile
+        for name in (ENCODER, POSTNET):
+            graphs[name], storage[name] = store_as_fp16(graphs[name]), "fp16"
+    if options.vocoder_profile == "fp16":
+        for name in {VOCODER, VOCODER_FULL} & set(graphs):
+            graphs[name], storage[name] = store_as_fp16(graphs[name]), "fp16"
+    return graphs, storage
+
+
+def _describe(
+    models: Models, frontend: Frontend, options: ExportOptions, training: dict[str, Any]
+) -> VoiceInfo:
+    acoustic, vocoder = models.tacotron2.config, models.generator.config
+    return VoiceInfo(
+        name=options.name,
+        language=options.language,
+        license=options.license,
+        authors=options.authors,
+        tts_kit=__version__,
+        audio=models.audio,
+        text=frontend.info,
+        acoustic=acoustic,
+        vocoder=vocoder,
+        stream=models.stream,
+        context=Context(acoustic.postnet_context, vocoder.context),
+        profile=options.profile,
+        vocoder_profile=options.vocoder_profile,
+        training=training,
+    )
+
+
+def _training(tacotron2: Checkpoint, hifigan: Checkpoint, inputs: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {"inputs": inputs}
+    for name, checkpoint in (("tacotron2", tacotron2), ("hifigan", hifigan)):
+        facts[f"{name}_steps"] = checkpoint.step
+        if origin := checkpoint.meta.get("imported"):
+            facts[f"{name}_source"] = f"{origin['source']} {origin['file']}"
+    return {**facts, "hifigan_stage": hifigan.meta["stage"]}
 
 
 def _holds(out: Path, inputs: str) -> bool:
     try:
-        return bool(read_voice(out).training.get("inputs") == inputs)
+        return bool(open_voice(out).training.get("inputs") == inputs)
     except VoiceError:
         return False
 
@@ -150,12 +222,12 @@ def _license_text(options: ExportOptions) -> str:
         raise VoiceError(f"cannot read the licence {options.license_file}: {error}") from error
 
 
-def _report(parity: Parity) -> None:
-    worst = max(parity.errors.values())
-    logger.info("largest error of a graph against torch: %.2g", worst)
-    for sentence in parity.sentences:
-        logger.info(
-            "stops at step %d (torch %d), audio error %.2g, %s: %s",
-            *(sentence[key] for key in ("steps_onnx", "steps_torch", "audio_error")),
-            *(sentence[key] for key in ("status", "text")),
-        )
+def _log(summary: Mapping[str, Any], warnings: tuple[str, ...]) -> None:
+    logger.info("largest error of a float32 graph against torch: %.2g", summary["graph_max"])
+    logger.info(
+        "%d sentences: %d stop within a step of torch, at most %d steps apart; mel distance %.3g",
+        *(summary["sentences"], summary["stop_within_one_step"]),
+        *(summary["stop_difference_max"], summary["mel_distance"]),
+    )
+    for warning in warnings:
+        logger.warning("WARNING: %s", warning)
