@@ -24,7 +24,9 @@ TEXT = "Hello there."
 TOLERANCE = 1e-4
 
 
-def make_voice(folder: Path, *, reduction: int = 1, pipeline: bool = False, **variant: float) -> Voice:
+def make_voice(
+    folder: Path, *, reduction: int = 1, pipeline: bool = False, **variant: float
+) -> Voice:
     write_tiny_voice(folder, voice_info(reduction=reduction), **variant)
     return Voice.load(folder, pipeline=pipeline)
 

@@ -71,9 +71,7 @@ def test_sentences_of_any_length_equal_offline(
 
 
 @pytest.mark.parametrize("graph", ["postnet", "vocoder"])
-def test_a_context_one_frame_too_small_is_heard(
-    voice: Voice, offline: Offline, graph: str
-) -> None:
+def test_a_context_one_frame_too_small_is_heard(voice: Voice, offline: Offline, graph: str) -> None:
     """The planted fault that the tests above must be able to see."""
     expected, _ = offline.speak(voice.frontend.encode(TEXT))
     smaller = getattr(voice.info.context, graph) - 1

@@ -213,9 +213,7 @@ def _step(
     attention_hidden = hidden(
         [x, "context"], c.prenet_dim + c.encoder_dim, c.attention_rnn_dim, "attention_hidden"
     )
-    attention_cell = b.op(
-        "Add", b.op("Mul", "attention_cell", b.constant(0.5)), attention_hidden
-    )
+    attention_cell = b.op("Add", b.op("Mul", "attention_cell", b.constant(0.5)), attention_hidden)
     decoder_cell = b.op("Add", "decoder_cell", b.constant(1.0))
     steps = b.op("ReduceMean", decoder_cell, keepdims=0)  # (): steps so far
     weights, attention = _attend(b, c, attention_hidden, steps, info.stream, stop_after)

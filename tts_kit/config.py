@@ -392,8 +392,8 @@ class StreamConfig:
     max_seconds: float = 30.0  # of one sentence
     seconds_per_token: float = 0.25  # with base_seconds: a cap that follows the text's length
     base_seconds: float = 3.0
-    # Mel frames a chunk, the last one repeats. Each size twice, so that a player does not run dry up
-    # to a real-time factor of .66: doubling at every chunk would need one below .5.
+    # Mel frames a chunk, the last one repeats. Each size twice, so that a player does not run dry
+    # up to a real-time factor of .66: doubling at every chunk would need one below .5.
     chunk_frames: tuple[int, ...] = (8, 8, 16, 16, 32, 32, 64)
     sentence_pause: float = 0.2  # seconds of silence between sentences
     # Tokens before and after the one most attended by the last step that a step may attend to.
