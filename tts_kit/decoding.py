@@ -145,7 +145,9 @@ class Decoding(Iterator[Decoded]):
     def _wanted(self) -> int:
         """Steps to the next border that lies ahead."""
         reduction = self._acoustic.reduction
-        return next(n for border in self._borders if (n := -(-border // reduction) - self.steps) > 0)
+        return next(
+            n for border in self._borders if (n := -(-border // reduction) - self.steps) > 0
+        )
 
     def _attempt(self, count: int) -> _Attempt:
         masks = prenet_masks(
