@@ -7,6 +7,8 @@ norm must be folded already.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tts_kit.audio import FloatArray
@@ -63,8 +65,11 @@ class _Streamed:
             x = self._stage(self._carried(f"stages.{i}", x), f"stages.{i}")
             scale = 1.0 / len(config.resblock_kernels)
         x = graph.add("LeakyRelu", x, alpha=LAST_LEAKY_SLOPE)
-        x = self._conv(self._carried("conv_post", x), "conv_post", scale=scale)
-        x = graph.add("Tanh", x) if self.head is None else self._inverse_stft(self.head, x)
+        x = self._carried("conv_post", x)
+        if self.head is None:
+            x = graph.add("Tanh", self._wave_conv(x, scale))
+        else:
+            x = self._inverse_stft(self.head, self._conv(x, "conv_post", scale=scale))
         x = self._carried("delay", x)
         if samples := self.sizes["delay"][1]:
             x = self._slice(x, 0, -samples)
@@ -100,6 +105,22 @@ class _Streamed:
         weight, bias = self.weights[f"{name}.weight"] * np.float32(scale), f"{name}.bias"
         return self.graph.conv(x, weight, self.weights[bias], padding=0, dilation=dilation)
 
+    def _wave_conv(self, x: str, scale: float) -> str:
+        """The last convolution, with one output channel, as one with up to 8 for as many samples
+        in a row: onnxruntime's kernels compute 8 channels even where there is one."""
+        graph, weight = self.graph, self.weights["conv_post.weight"]  # (1, C, 7)
+        block = math.gcd(8, math.prod(self.config.upsample_rates))
+        shifted = [np.pad(weight[0], ((0, 0), (m, block - 1 - m))) for m in range(block)]
+        x = graph.add(
+            "Conv",
+            x,
+            graph.constant((np.stack(shifted)[:, :, None] * scale).astype(np.float32)),
+            graph.constant(np.repeat(self.weights["conv_post.bias"], block)),
+            strides=[1, block],
+        )
+        x = graph.add("Transpose", x, perm=[0, 3, 2, 1])  # (1, T / block, 1, block)
+        return graph.add("Reshape", x, graph.ints(1, 1, 1, -1))
+
     def _upsample(self, x: str, weight: FloatArray, bias: FloatArray | None, rate: int) -> str:
         """A transposed convolution, ``weight`` (C_in, C_out, K), of x (1, C_in, 1, taps - 1 + T)
         with taps = ceil(K / rate): (1, C_out, 1, T * rate).
@@ -119,29 +140,32 @@ class _Streamed:
         return graph.add("Reshape", x, graph.ints(1, channels, 1, -1))
 
     def _stage(self, x: str, name: str) -> str:
-        """The sum of the residual blocks over x (1, C, 1, 2 * reach + T): (1, C, 1, T)."""
-        reaches = self.config.block_reach
-        outputs = []
-        for j, (reach, dilations) in enumerate(
-            zip(reaches, self.config.resblock_dilations, strict=True)
-        ):
-            extra = max(reaches) - reach
-            y = self._slice(x, extra, -extra) if extra else x
-            outputs.append(self._resblock(y, f"{name}.blocks.{j}", dilations))
+        """The sum of the residual blocks over x (1, C, 1, samples + T): (1, C, 1, T)."""
+        blocks = self.config.unit_reaches
+        longest = max(sum(units) for units in blocks)
+        samples, outputs = self.sizes[name][1], []
+        for j, units in enumerate(blocks):
+            lag = longest - sum(units)  # all blocks together end as late as the longest
+            carried = f"{name}.blocks.{j}.1" in self.sizes
+            start = samples - lag - 2 * (units[0] if carried else sum(units))
+            y = self._slice(x, start, -lag if lag else _END) if start or lag else x
+            for u, reach in enumerate(units):
+                if carried and u > 0:
+                    y = self._carried(f"{name}.blocks.{j}.{u}", y)
+                y = self._unit(y, f"{name}.blocks.{j}", u, reach)
+            outputs.append(y)
         return self.graph.add("Sum", *outputs)
 
-    def _resblock(self, x: str, name: str, dilations: tuple[int, ...]) -> str:
-        for i, dilation in enumerate(dilations):
-            y = self.graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE)
-            y = self._conv(y, f"{name}.dilated.{i}", dilation=dilation)
-            reach = (self.weights[f"{name}.dilated.{i}.weight"].shape[2] - 1) // 2
-            lost = reach * dilation
-            if self.config.resblock == 1:
-                y = self.graph.add("LeakyRelu", y, alpha=LEAKY_SLOPE)
-                y = self._conv(y, f"{name}.plain.{i}")
-                lost += reach
-            x = self.graph.add("Add", self._slice(x, lost, -lost) if lost else x, y)
-        return x
+    def _unit(self, x: str, block: str, unit: int, reach: int) -> str:
+        """A residual addition over x (1, C, 1, 2 * reach + T): (1, C, 1, T)."""
+        index = int(block.rpartition(".")[2])
+        dilation = self.config.resblock_dilations[index][unit]
+        y = self.graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE)
+        y = self._conv(y, f"{block}.dilated.{unit}", dilation=dilation)
+        if self.config.resblock == 1:
+            y = self.graph.add("LeakyRelu", y, alpha=LEAKY_SLOPE)
+            y = self._conv(y, f"{block}.plain.{unit}")
+        return self.graph.add("Add", self._slice(x, reach, -reach) if reach else x, y)
 
     def _inverse_stft(self, head: InverseSTFT, x: str) -> str:
         """x (1, n_fft + 2, 1, T) to (1, 1, 1, T * hop)."""

@@ -116,9 +116,7 @@ class Acoustic:
     def __init__(self, info: VoiceInfo, graphs: Mapping[str, Graph]) -> None:
         self._info, self._graphs = info, graphs
 
-    def pieces(
-        self, sentences: Iterable[Sentence], manner: Manner
-    ) -> Generator[Piece, None, None]:
+    def pieces(self, sentences: Iterable[Sentence], manner: Manner) -> Generator[Piece, None, None]:
         """All pieces of all ``sentences``, each made when it is asked for."""
         for sentence in sentences:
             if sentence.encoded is None:

@@ -246,7 +246,7 @@ def _say(
     if status == "nothing_to_say":
         raise TextError("the text holds nothing to say: give some words")
     if status == "truncated":
-        click.echo("warning: a sentence did not end by itself and was cut", err=True)
+        click.echo("warning: a sentence went wrong and was cut", err=True)
 
 
 def _read_text(text: str | None, file: Path | None) -> str:
@@ -267,10 +267,11 @@ def _stream_raw(stream: Any) -> str:
     """PCM to standard output as it is computed."""
     from tts_kit.audio import to_pcm16
 
-    for chunk in stream:
-        sys.stdout.buffer.write(to_pcm16(chunk))
-        sys.stdout.buffer.flush()
-    return str(stream.status)
+    with stream:
+        for chunk in stream:
+            sys.stdout.buffer.write(to_pcm16(chunk.samples))
+            sys.stdout.buffer.flush()
+        return str(stream.status)
 
 
 def _write_speech(voice: Any, speech: Any, output: str, raw: bool, vocoder: str) -> None:
@@ -279,9 +280,9 @@ def _write_speech(voice: Any, speech: Any, output: str, raw: bool, vocoder: str)
 
     from tts_kit.audio import to_pcm16, write_bytes, write_wav
 
-    if not len(speech.wav):
+    if not len(speech.samples):
         raise VoiceError("the voice gave no sound: export it again from another checkpoint")
-    wav = speech.wav if vocoder == "voice" else _griffin_lim(voice, speech)
+    wav = speech.samples if vocoder == "voice" else _griffin_lim(voice, speech)
     if raw:
         data = to_pcm16(wav)
     else:

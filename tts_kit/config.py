@@ -207,7 +207,7 @@ class HifiganConfig:
 
         Walks back from the samples of frame 0 to the mel frames they are computed from.
         """
-        reach = max(self.block_reach)
+        reach = max(sum(units) for units in self.unit_reaches)
         first, last = 0, self.hop_length - 1
         if self.istft_hop:  # the window's first sample is 0
             padding = (self.istft_n_fft - self.istft_hop) // 2
@@ -221,10 +221,12 @@ class HifiganConfig:
         return max(-first, last) + 3  # conv_pre has kernel 7
 
     @property
-    def block_reach(self) -> tuple[int, ...]:
-        """Samples on either side that one of each residual block's output depends on."""
+    def unit_reaches(self) -> tuple[tuple[int, ...], ...]:
+        """Samples on either side that each residual addition of each block looks at; ResBlock1
+        has a convolution of dilation 1 behind each dilated one."""
+        plain = 1 if self.resblock == 1 else 0
         return tuple(
-            (kernel - 1) // 2 * self._dilation_sum(dilations)
+            tuple((kernel - 1) // 2 * (dilation + plain) for dilation in dilations)
             for kernel, dilations in zip(
                 self.resblock_kernels, self.resblock_dilations, strict=True
             )
@@ -238,12 +240,12 @@ class HifiganConfig:
         looks ahead; ``delay`` fills the sum of that up to ``context`` whole frames.
         """
         widths = [self.channels // 2**i for i in range(len(self.upsample_rates) + 1)]
-        reach = max(self.block_reach)
+        longest = max(sum(units) for units in self.unit_reaches)
         states, lag = {"conv_pre": (n_mels, 6)}, 3
         for i, (rate, kernel) in enumerate(self._upsamplings):
             states[f"upsamplers.{i}"] = (widths[i], -(-kernel // rate) - 1)
-            states[f"stages.{i}"] = (widths[i + 1], 2 * reach)
-            lag = lag * rate + (kernel - rate) // 2 + reach
+            states |= self._stage_states(i, widths[i + 1], longest)
+            lag = lag * rate + (kernel - rate) // 2 + longest
         states["conv_post"] = (widths[-1], 6)
         lag += 3
         if self.istft_hop:  # the window's first sample is 0
@@ -252,13 +254,25 @@ class HifiganConfig:
         states["delay"] = (1, self.context * self.hop_length - lag)
         return states
 
+    def _stage_states(self, stage: int, width: int, longest: int) -> dict[str, tuple[int, int]]:
+        """Of the residual blocks after an upsampling. All but the first stage keep their input
+        alone and compute what lies between anew: there, with few samples a frame, that would be a
+        large share."""
+        first, name = stage == 0, f"stages.{stage}"
+        samples = [
+            longest - sum(units) + 2 * (units[0] if first else sum(units))
+            for units in self.unit_reaches
+        ]
+        states = {name: (width, max(samples))}
+        if first:
+            for block, units in enumerate(self.unit_reaches):
+                for unit, reach in list(enumerate(units))[1:]:
+                    states[f"{name}.blocks.{block}.{unit}"] = (width, 2 * reach)
+        return states
+
     def vocoder_state_size(self, n_mels: int) -> int:
         """Numbers in the vocoder graph's ``state``."""
         return sum(channels * n for channels, n in self.vocoder_states(n_mels).values())
-
-    def _dilation_sum(self, dilations: tuple[int, ...]) -> int:
-        """Sum of the dilations in a block; ResBlock1 follows each with one of dilation 1."""
-        return sum(dilations) + (len(dilations) if self.resblock == 1 else 0)
 
 
 @dataclass(frozen=True)
@@ -378,8 +392,8 @@ class StreamConfig:
     max_seconds: float = 30.0  # of one sentence
     seconds_per_token: float = 0.25  # with base_seconds: a cap that follows the text's length
     base_seconds: float = 3.0
-    # Mel frames a chunk, the last one repeats. Each size twice, so that a player does not run dry up
-    # to a real-time factor of .66: doubling at every chunk would need one below .5.
+    # Mel frames a chunk, the last one repeats. Each size twice, so that a player does not run dry
+    # up to a real-time factor of .66: doubling at every chunk would need one below .5.
     chunk_frames: tuple[int, ...] = (8, 8, 16, 16, 32, 32, 64)
     sentence_pause: float = 0.2  # seconds of silence between sentences
     # Tokens before and after the one most attended by the last step that a step may attend to.

@@ -57,7 +57,7 @@ def prenet_masks(
     drawn = _mix(key + (counter + np.uint64(1)) * _GAMMA)
     parts = drawn[:, None] >> np.array([0, 16, 32, 48], dtype=np.uint64) & np.uint64(0xFFFF)
     kept = parts.reshape(n_steps, -1)[:, :size] < round(keep * 65536)
-    masks = kept.astype(np.float32) / np.float32(keep)
+    masks: FloatArray = kept.astype(np.float32) / np.float32(keep)
     return masks.reshape(n_steps, acoustic.prenet_layers, acoustic.prenet_dim)
 
 
@@ -145,9 +145,8 @@ class Decoding(Iterator[Decoded]):
     def _wanted(self) -> int:
         """Steps to the next border that lies ahead."""
         reduction = self._acoustic.reduction
-        return next(
-            n for border in self._borders if (n := -(-border // reduction) - self.steps) > 0
-        )
+        steps = (-(-border // reduction) - self.steps for border in self._borders)
+        return next(count for count in steps if count > 0)
 
     def _attempt(self, count: int) -> _Attempt:
         masks = prenet_masks(

@@ -74,6 +74,8 @@ class Guards:
     def check(self, block: Block, before: Progress) -> tuple[IntArray, Progress, Fault | None]:
         """The furthest place at each step (S,), how far it has come, and the first fault."""
         steps = len(block.gate)
+        if steps == 0:
+            return np.zeros(0, dtype=np.intp), before, None
         place = (np.cumsum(block.alignment, axis=1) >= 0.5).argmax(axis=1)
         joined = np.maximum.accumulate(np.concatenate((before.recent, place)))
         furthest = joined[self._skip_steps :]
