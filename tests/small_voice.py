@@ -166,7 +166,7 @@ def _decoder_step(b: Builder) -> None:
     b.op("Identity", "new_attention", to="next_attention")
     b.op("Identity", "gate_1", to="gate")
     b.op("Identity", "weights", to="alignment")
-    frames = b.op("Reshape", "frames", b.ints(1, ACOUSTIC.reduction, AUDIO.n_mels))
+    frames = b.op("Reshape", "frames", b.ints(1, -1, AUDIO.n_mels))
     b.op("Transpose", frames, perm=[0, 2, 1], to="mel")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from tts_kit.errors import VoiceError
@@ -28,8 +28,8 @@ from tts_kit.protobuf import Malformed, Message, Span, packed_integers
 MIN_IR_VERSION, MAX_IR_VERSION = 8, 10
 MIN_OPSET, MAX_OPSET = 17, 21
 MAX_ELEMENTS = 1 << 28  # of a tensor
-MAX_NUMBER = 1 << 20  # in shapes, paddings and the like
-MAX_PRODUCT = 1 << 26  # of the numbers of one shape
+MAX_NUMBER = 1 << 20  # in shapes and the like
+MAX_ATTRIBUTE = 1 << 16
 END = (1 << 31) - 1  # from here on a slice means "up to the end"
 
 _FLOAT, _UINT8, _INT8, _INT32, _INT64, _BOOL, _FLOAT16 = 1, 2, 3, 6, 7, 9, 10
@@ -76,6 +76,37 @@ def _refuse(code: str, message: str) -> NoReturn:
     raise VoiceError(message, code=f"model-{code}")
 
 
+@dataclass
+class _Known:
+    """What is known of the values of a graph, by name, while its nodes are followed."""
+
+    inputs: set[str]
+    constants: set[str]
+    lengths: set[str] = field(default_factory=set)  # no larger than the longest axis of an input
+    shapes: set[str] = field(default_factory=set)  # of a value that is there
+
+    def follow(self, operator: Operator, node: Message) -> None:
+        """Takes the outputs of ``node`` in; refuses what may take endless time or memory."""
+        kind, outputs = operator[1], node.all("output")
+        values = [name for name in node.all("input") if name]
+        if all(name in self.constants for name in values):
+            if kind not in CHEAP:
+                _refuse("structure", f"{kind} is applied to constants alone")
+            self.constants.update(outputs)
+        if kind == "Pad" and not set(values[1:]) <= self.constants:
+            _refuse("structure", "a padding that is computed")
+        if kind == "ConstantOfShape" and not set(values) <= self.shapes:
+            _refuse("structure", "a tensor of a computed size")
+        if kind == "Shape":
+            self.shapes.update(outputs)
+        if (
+            (kind == "Shape" and set(values) <= self.inputs)
+            or (kind == "Min" and not self.lengths.isdisjoint(values))
+            or (kind in LENGTHS and values[0] in self.lengths)
+        ):
+            self.lengths.update(outputs)
+
+
 class _Check:
     def __init__(self, data: bytes, loops: int) -> None:
         self._data, self._loops = data, loops
@@ -115,7 +146,7 @@ class _Check:
         return opset
 
     def _graph(self, graph: Message, inputs: set[str], outer_constants: set[str]) -> None:
-        """``inputs`` are those whose lengths bound loops; empty inside a loop."""
+        """``inputs`` are those whose lengths bound loops; none inside a loop."""
         nodes: list[Message] = graph.all("node")
         ends = {
             name
@@ -123,52 +154,40 @@ class _Check:
             if node.text("op_type") == "Slice"
             for name in node.all("input")[1:3]
         }
-        constants = set(outer_constants)
+        known = _Known(inputs, set(outer_constants))
         for tensor in graph.all("initializer"):
             name = tensor.text("name")
             self._tensor(tensor, ends_slices=name in ends)
-            constants.add(name)
-        lengths: set[str] = set()  # values no larger than an input's longest axis
+            known.constants.add(name)
         for node in nodes:
-            operator = self._node(node, inputs, constants, lengths)
-            values = [name for name in node.all("input") if name]
-            if all(name in constants for name in values):
-                if operator[1] not in CHEAP:
-                    _refuse("structure", f"{operator[1]} is applied to constants alone")
-                constants.update(node.all("output"))
-            if _is_length(operator, values, inputs, lengths):
-                lengths.update(node.all("output"))
+            operator = self._node(node)
+            if operator == LOOP:
+                self._loop(node, known)
+            known.follow(operator, node)
 
-    def _node(
-        self, node: Message, inputs: set[str], constants: set[str], lengths: set[str]
-    ) -> Operator:
+    def _node(self, node: Message) -> Operator:
         operator = (node.text("domain"), node.text("op_type"))
         if operator not in ATTRIBUTES:
             _refuse("operator", f"the operator {':'.join(operator)[:80]!r} is not allowed")
         self._found.add(operator)
         names = [attribute.text("name") for attribute in node.all("attribute")]
         if len(set(names)) < len(names) or not set(names) <= set(ATTRIBUTES[operator]):
-            _refuse("operator", f"{operator[1]} has the attributes {', '.join(names)[:80]}")
-        if operator == LOOP:
-            self._loop(node, inputs, constants, lengths)
-            return operator
-        for attribute in node.all("attribute"):
-            self._attribute(operator[1], attribute)
+            _refuse("operator", f"{operator[1]} has the attributes {', '.join(names)[:80]!r}")
+        if operator != LOOP:
+            for attribute in node.all("attribute"):
+                self._attribute(operator[1], attribute)
         return operator
 
-    def _loop(
-        self, node: Message, inputs: set[str], constants: set[str], lengths: set[str]
-    ) -> None:
+    def _loop(self, node: Message, known: _Known) -> None:
         self._loops_found += 1
-        if self._loops_found > self._loops or not inputs:
+        if self._loops_found > self._loops or not known.inputs:
             _refuse("structure", "a Loop where none may be")
-        count = (node.all("input") or [""])[0]
-        if count not in lengths:
+        if next(iter(node.all("input")), "") not in known.lengths:
             _refuse("structure", "a Loop that the length of no input bounds")
-        bodies = [body for a in node.all("attribute") for body in a.all("g")]
+        bodies = [body for attribute in node.all("attribute") for body in attribute.all("g")]
         if len(bodies) != 1:
             _refuse("structure", "a Loop without a body")
-        self._graph(bodies[0], set(), constants)
+        self._graph(bodies[0], set(), known.constants)
 
     def _attribute(self, operator: str, attribute: Message) -> None:
         name, kind = attribute.text("name"), attribute.number("type")
@@ -183,8 +202,8 @@ class _Check:
         numbers = [*attribute.all("i"), *attribute.all("ints")]
         if kind == 2 and not numbers:
             numbers = [0]
-        lowest = 1 if name in POSITIVE else -MAX_NUMBER
-        if not all(lowest <= number <= MAX_NUMBER for number in numbers):
+        lowest = 1 if name in POSITIVE else -MAX_ATTRIBUTE
+        if not all(lowest <= number <= MAX_ATTRIBUTE for number in numbers):
             _refuse("operator", f"{operator}.{name} is out of range")
 
     def _tensor(self, tensor: Message, *, ends_slices: bool) -> None:
@@ -230,10 +249,7 @@ class _Check:
     @staticmethod
     def _check_numbers(name: str, numbers: list[int], ends_slices: bool) -> None:
         """No shape, padding or count so large that it alone fills the memory."""
-        finite = [n for n in numbers if not (ends_slices and abs(n) >= END)]
-        if any(abs(n) > MAX_NUMBER for n in finite) or (
-            math.prod(max(1, abs(n)) for n in finite) > MAX_PRODUCT
-        ):
+        if any(abs(n) > MAX_NUMBER and not (ends_slices and abs(n) >= END) for n in numbers):
             _refuse("tensor", f"the numbers in {name[:60]!r} are out of range")
 
 
@@ -242,17 +258,6 @@ def _integers(data: bytes, spans: list[Span], present: list[str]) -> list[int]:
         return [n for span in spans for n in packed_integers(data, span)]
     raw = b"".join(data[start:end] for start, end in spans)
     return [int.from_bytes(raw[i : i + 8], "little", signed=True) for i in range(0, len(raw), 8)]
-
-
-def _is_length(operator: Operator, values: list[str], inputs: set[str], lengths: set[str]) -> bool:
-    """Whether the output is no larger than the longest axis of some input of the graph."""
-    if not values or operator[0]:
-        return False
-    if operator[1] == "Shape":
-        return values[0] in inputs
-    if operator[1] == "Min":
-        return any(value in lengths for value in values)
-    return operator[1] in LENGTHS and values[0] in lengths
 
 
 def _tensor_info(value: Message) -> TensorInfo:

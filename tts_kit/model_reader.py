@@ -6,9 +6,9 @@ as tensors, functions, training graphs, sequences, maps and optional values.
 
 from __future__ import annotations
 
-from tts_kit.protobuf import Kind, Message, Reader, Slot, Table
+from tts_kit.protobuf import Kind, Message, Reader, Slot, Table, compile_tables
 
-_INT, _FLOAT, _TEXT, _SPAN = Kind.INT, Kind.FLOAT, Kind.TEXT, Kind.SPAN
+_INT, _FLOAT, _TEXT, _SPAN, _MESSAGE = Kind.INT, Kind.FLOAT, Kind.TEXT, Kind.SPAN, Kind.MESSAGE
 
 TABLES: dict[str, Table] = {
     "model": {
@@ -18,26 +18,26 @@ TABLES: dict[str, Table] = {
         4: Slot("domain", _TEXT),
         5: Slot("model_version", _INT),
         6: Slot("doc_string", _TEXT),
-        7: Slot("graph", "graph"),
-        8: Slot("opset_import", "opset", many=True),
+        7: Slot("graph", _MESSAGE, table="graph"),
+        8: Slot("opset_import", _MESSAGE, many=True, table="opset"),
         25: Slot("functions", _SPAN, many=True),
     },
     "opset": {1: Slot("domain", _TEXT), 2: Slot("version", _INT)},
     "graph": {
-        1: Slot("node", "node", many=True),
+        1: Slot("node", _MESSAGE, many=True, table="node"),
         2: Slot("name", _TEXT),
-        5: Slot("initializer", "tensor", many=True),
+        5: Slot("initializer", _MESSAGE, many=True, table="tensor"),
         10: Slot("doc_string", _TEXT),
-        11: Slot("input", "value", many=True),
-        12: Slot("output", "value", many=True),
-        13: Slot("value_info", "value", many=True),
+        11: Slot("input", _MESSAGE, many=True, table="value"),
+        12: Slot("output", _MESSAGE, many=True, table="value"),
+        13: Slot("value_info", _MESSAGE, many=True, table="value"),
     },
     "node": {
         1: Slot("input", _TEXT, many=True),
         2: Slot("output", _TEXT, many=True),
         3: Slot("name", _TEXT),
         4: Slot("op_type", _TEXT),
-        5: Slot("attribute", "attribute", many=True),
+        5: Slot("attribute", _MESSAGE, many=True, table="attribute"),
         6: Slot("doc_string", _TEXT),
         7: Slot("domain", _TEXT),
     },
@@ -46,8 +46,8 @@ TABLES: dict[str, Table] = {
         2: Slot("f", _FLOAT),
         3: Slot("i", _INT),
         4: Slot("s", _TEXT),
-        5: Slot("t", "tensor"),
-        6: Slot("g", "graph"),
+        5: Slot("t", _MESSAGE, table="tensor"),
+        6: Slot("g", _MESSAGE, table="graph"),
         7: Slot("floats", _FLOAT, many=True),
         8: Slot("ints", _INT, many=True),
         13: Slot("doc_string", _TEXT),
@@ -65,14 +65,20 @@ TABLES: dict[str, Table] = {
         13: Slot("external_data", _SPAN, many=True),
         14: Slot("data_location", _INT),
     },
-    "value": {1: Slot("name", _TEXT), 2: Slot("type", "type"), 3: Slot("doc_string", _TEXT)},
-    "type": {1: Slot("tensor_type", "tensor_type")},
-    "tensor_type": {1: Slot("elem_type", _INT), 2: Slot("shape", "shape")},
-    "shape": {1: Slot("dim", "dim", many=True)},
+    "value": {
+        1: Slot("name", _TEXT),
+        2: Slot("type", _MESSAGE, table="type"),
+        3: Slot("doc_string", _TEXT),
+    },
+    "type": {1: Slot("tensor_type", _MESSAGE, table="tensor_type")},
+    "tensor_type": {1: Slot("elem_type", _INT), 2: Slot("shape", _MESSAGE, table="shape")},
+    "shape": {1: Slot("dim", _MESSAGE, many=True, table="dim")},
     "dim": {1: Slot("dim_value", _INT), 2: Slot("dim_param", _TEXT)},
 }
+
+_COMPILED = compile_tables(TABLES)
 
 
 def read_model(data: bytes) -> Message:
     """The model as nested messages; ``protobuf.Malformed`` where it has anything else in it."""
-    return Reader(data, TABLES).read("model")
+    return Reader(data, _COMPILED).read("model")

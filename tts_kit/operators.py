@@ -1,4 +1,5 @@
-"""The ONNX operators a voice may use, with their attributes: what our exports write and no more."""
+"""The ONNX operators a voice may use, with their attributes: what our exports write, and a few more
+of the same kind, so that a voice of a later export of this format still loads."""
 
 from __future__ import annotations
 
@@ -8,32 +9,39 @@ Operator = tuple[str, str]  # domain (empty: ONNX's own) and type
 LOOP: Operator = ("", "Loop")
 _CONV = ("dilations", "group", "kernel_shape", "pads", "strides")
 _PLAIN = (
-    *("Add", "Cos", "Div", "Equal", "Exp", "Greater", "GreaterOrEqual", "Identity", "Less"),
-    *("LessOrEqual", "Log", "MatMul", "Max", "Min", "Mul", "Not", "And", "Or", "Relu", "Reshape"),
-    *("Sigmoid", "Sin", "Slice", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Unsqueeze", "Where"),
-    *("DynamicQuantizeLinear", "MatMulInteger"),
+    *("Add", "ConstantOfShape", "Cos", "Equal", "Exp", "Identity", "LessOrEqual", "Log", "MatMul"),
+    *("Max", "Min", "Mul", "Pad", "Relu", "Reshape", "Sigmoid", "Sin", "Slice", "Squeeze", "Sum"),
+    *("Tanh", "Unsqueeze", "DynamicQuantizeLinear", "MatMulInteger"),
 )
-ATTRIBUTES: dict[Operator, tuple[str, ...]] = {
+EXPORTED: dict[Operator, tuple[str, ...]] = {
     **{("", op): () for op in _PLAIN},
-    ("", "ArgMax"): ("axis", "keepdims", "select_last_index"),
+    ("", "ArgMax"): ("axis", "keepdims"),
     ("", "Cast"): ("to",),
     ("", "Concat"): ("axis",),
-    ("", "Constant"): ("value",),
     ("", "Conv"): _CONV,
-    ("", "ConvTranspose"): (*_CONV, "output_padding"),
+    ("", "ConvTranspose"): _CONV,
     ("", "DequantizeLinear"): ("axis",),
     ("", "Gather"): ("axis",),
+    ("", "Gemm"): ("transB",),
     ("", "LSTM"): ("direction", "hidden_size"),
     ("", "LeakyRelu"): ("alpha",),
     LOOP: ("body",),
     ("", "QuantizeLinear"): ("axis",),
     ("", "ReduceSum"): ("keepdims",),
-    ("", "Shape"): (),
+    ("", "ScatterElements"): ("reduction",),
+    ("", "Shape"): ("end", "start"),
     ("", "Softmax"): ("axis",),
     ("", "Split"): ("axis",),
     ("", "Transpose"): ("perm",),
     (MICROSOFT, "MatMulNBits"): ("K", "N", "accuracy_level", "bits", "block_size"),
 }
+# Element by element, as those above.
+SPARE: dict[Operator, tuple[str, ...]] = {
+    ("", op): ()
+    for op in ("And", "Div", "Greater", "GreaterOrEqual", "Less", "Not", "Or", "Sub", "Where")
+}
+ATTRIBUTES = {**EXPORTED, **SPARE}
+
 POSITIVE = frozenset(
     {*("dilations", "group", "hidden_size", "kernel_shape", "strides"), "K", "N", "bits"}
     | {"block_size"}
@@ -41,8 +49,7 @@ POSITIVE = frozenset(
 # What onnxruntime may compute from constants alone while it loads: work that is proportional to
 # the size of the file.
 CHEAP = frozenset(
-    {*("Cast", "Constant", "DequantizeLinear", "Identity", "Reshape", "Squeeze", "Transpose")}
-    | {"Unsqueeze"}
+    {*("Cast", "DequantizeLinear", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")}
 )
-# Loop counts may come from a length of an input through these, none of which makes it larger.
-LENGTHS = frozenset({"Gather", "Identity", "Reshape", "Shape", "Slice", "Squeeze", "Unsqueeze"})
+# A length of an input stays no larger than that through these.
+LENGTHS = frozenset({"Gather", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"})

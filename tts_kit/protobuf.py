@@ -8,28 +8,30 @@ copied, so that the weights of a model cost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 from typing import Any
 
 MAX_FIELDS = 300_000  # of a message with all that is in it; the largest graphs have 20,000
 MAX_DEPTH = 24
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _BYTES, _FIXED32 = 0, 2, 5
 
 
 class Malformed(ValueError):
     """Bytes that are not such a message; the text says why."""
 
 
-class Kind(Enum):
-    """What a field holds. INT and FLOAT may be packed; TEXT and SPAN are bytes."""
+class Kind(IntEnum):
+    """What a field holds; INT and FLOAT may be packed where there can be many."""
 
     INT = 0
-    FLOAT = 1
+    FLOAT = 1  # where its bytes lie
     TEXT = 2
-    SPAN = 3
+    SPAN = 3  # where its bytes lie
+    MESSAGE = 4
+    PACKED = 5
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class Slot:
     """A field of a message: its name, what it holds, and whether it may come more than once."""
 
     name: str
-    kind: Kind | str  # a string names the table of a message inside
+    kind: Kind
     many: bool = False
+    table: str = ""  # of a message
 
 
 Table = dict[int, Slot]
 Span = tuple[int, int]  # first byte and the one after the last
+_Compiled = dict[int, tuple[str, int, bool, str]]  # by number and wire type
 
 
 @dataclass
@@ -67,83 +71,88 @@ class Message:
         return self.fields.get(name, [])
 
 
+def compile_tables(tables: Mapping[str, Table]) -> dict[str, _Compiled]:
+    """The tables as ``Reader`` needs them: the key of a field holds its wire type too."""
+    compiled: dict[str, _Compiled] = {}
+    for name, table in tables.items():
+        fields: _Compiled = {}
+        for number, slot in table.items():
+            wire = {Kind.INT: _VARINT, Kind.FLOAT: _FIXED32}.get(slot.kind, _BYTES)
+            fields[number << 3 | wire] = (slot.name, slot.kind, slot.many, slot.table)
+            if wire != _BYTES and slot.many:
+                packed = Kind.PACKED if slot.kind is Kind.INT else Kind.FLOAT
+                fields[number << 3 | _BYTES] = (slot.name, packed, True, "")
+        compiled[name] = fields
+    return compiled
+
+
 class Reader:
     """Reads one message of ``data``; a reader is used once, for it counts what it reads."""
 
-    def __init__(self, data: bytes, tables: dict[str, Table]) -> None:
+    def __init__(self, data: bytes, tables: Mapping[str, _Compiled]) -> None:
         self._data, self._tables, self._left = data, tables, MAX_FIELDS
 
     def read(self, table: str) -> Message:
         """The whole of the data as a message; Malformed where it is not one."""
-        return self._message(table, (0, len(self._data)), MAX_DEPTH)
+        return self._message(table, 0, len(self._data), MAX_DEPTH)
 
-    def _message(self, table: str, span: Span, depth: int) -> Message:
+    def _message(self, table: str, position: int, end: int, depth: int) -> Message:
         if depth == 0:
             raise Malformed("too deeply nested")
-        slots, message = self._tables[table], Message()
-        position, end = span
+        data, slots, fields = self._data, self._tables[table], dict[str, list[Any]]()
         while position < end:
-            self._count(1)
-            key, position = _varint(self._data, position, end)
-            slot = slots.get(key >> 3)
-            if slot is None:
-                raise Malformed(f"{table} has an unknown field {key >> 3}")
-            value, position = self._value(key & 7, position, end)
-            values = self._values(table, slot, key & 7, value, depth)
-            if slot.name in message.fields:
-                if not slot.many:
-                    raise Malformed(f"{table}.{slot.name} stands there twice")
-                message.fields[slot.name].extend(values)
-            else:
-                message.fields[slot.name] = values
-        return message
-
-    def _value(self, wire: int, position: int, end: int) -> tuple[Any, int]:
-        """An integer, or where the bytes lie."""
-        if wire == _VARINT:
-            return _varint(self._data, position, end)
-        if wire == _BYTES:
-            length, position = _varint(self._data, position, end)
-        elif wire in (_FIXED32, _FIXED64):
-            length = 4 if wire == _FIXED32 else 8
-        else:
-            raise Malformed(f"wire type {wire}")
-        if length > end - position:
-            raise Malformed("cut off")
-        return (position, position + length), position + length
-
-    def _values(self, table: str, slot: Slot, wire: int, value: Any, depth: int) -> list[Any]:
-        kind = slot.kind
-        if kind is Kind.INT and wire == _VARINT:
-            return [_signed(value)]
-        if kind is Kind.INT and wire == _BYTES and slot.many:
-            return list(self._packed(value))
-        if kind is Kind.FLOAT and (wire == _FIXED32 or (wire == _BYTES and slot.many)):
-            return [value]
-        if wire == _BYTES and kind is Kind.SPAN:
-            return [value]
-        if wire == _BYTES and kind is Kind.TEXT:
+            self._count()
+            key, position = _varint(data, position, end)
             try:
-                return [self._data[value[0] : value[1]].decode("utf-8")]
-            except UnicodeDecodeError as error:
-                raise Malformed(f"{table}.{slot.name} is not UTF-8") from error
-        if wire == _BYTES and isinstance(kind, str):
-            return [self._message(kind, value, depth - 1)]
-        raise Malformed(f"{table}.{slot.name} has wire type {wire}")
+                name, kind, many, inner = slots[key]
+            except KeyError as error:
+                raise Malformed(f"{table} has an unknown field {key >> 3}") from error
+            value: Any
+            if key & 7 == _FIXED32:
+                start, position = position, position + 4
+            else:
+                value, position = _varint(data, position, end)
+                start = position
+                if key & 7 == _BYTES:
+                    position += value
+            if position > end:
+                raise Malformed("cut off")
+            if kind == Kind.INT:
+                value = _signed(value)
+            elif kind == Kind.TEXT:
+                value = self._text(table, name, start, position)
+            elif kind == Kind.MESSAGE:
+                value = self._message(inner, start, position, depth - 1)
+            elif kind == Kind.PACKED:
+                value = self._packed(start, position)
+            else:
+                value = (start, position)
+            given = fields.setdefault(name, [])
+            if given and not many:
+                raise Malformed(f"{table}.{name} stands there twice")
+            if kind == Kind.PACKED:
+                given.extend(value)
+            else:
+                given.append(value)
+        return Message(fields)
 
-    def _packed(self, span: Span) -> Iterator[int]:
-        for value in packed_integers(self._data, span):
-            self._count(1)
-            yield value
+    def _text(self, table: str, name: str, start: int, end: int) -> str:
+        try:
+            return self._data[start:end].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Malformed(f"{table}.{name} is not UTF-8") from error
 
-    def _count(self, n: int) -> None:
-        self._left -= n
+    def _packed(self, start: int, end: int) -> list[int]:
+        values = []
+        for value in packed_integers(self._data, (start, end)):
+            self._count()
+            values.append(value)
+        return values
+
+    def _count(self) -> None:
+        self._left -= 1
         if self._left < 0:
             raise Malformed("more fields than any voice has")
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
 
 
 def packed_integers(data: bytes, span: Span) -> Iterator[int]:
@@ -155,6 +164,8 @@ def packed_integers(data: bytes, span: Span) -> Iterator[int]:
 
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+    if position < end and (value := data[position]) < 0x80:  # nearly all of them
+        return value, position + 1
     value = shift = 0
     while position < end and shift < 70:
         byte = data[position]
@@ -164,3 +175,7 @@ def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
             return value & 0xFFFF_FFFF_FFFF_FFFF, position
         shift += 7
     raise Malformed("cut off in a number")
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value

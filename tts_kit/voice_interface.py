@@ -20,8 +20,8 @@ Interface = dict[str, tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]]
 def interface(info: VoiceInfo) -> Interface:
     """Inputs and outputs by graph, in their order.
 
-    The axes are ``L`` tokens, ``N`` decoder steps at most, ``n`` steps run, ``n*r`` their frames,
-    ``F`` frames, ``F*hop`` samples.
+    The axes of any length are ``L`` tokens, ``N`` decoder steps at most, ``n`` steps run, ``n*r``
+    their frames, ``F`` frames, ``F*hop`` samples.
     """
     found: Interface = {}
     for name in GRAPH_FILES:
@@ -47,16 +47,15 @@ def _shapes(info: VoiceInfo, graph: str) -> dict[str, Shape]:
     if graph == VOCODER:
         shapes["state"] = shapes["next_state"] = (1, info.vocoder_state)
     if graph in (DECODER, DECODER_STEP):
-        one = graph == DECODER_STEP
         size = sum(info.decoder_state.values())
         shapes |= {
-            "prenet_masks": (1 if one else "N", acoustic.prenet_layers, acoustic.prenet_dim),
+            "prenet_masks": ("N", acoustic.prenet_layers, acoustic.prenet_dim),
             "state": (1, size),
             "next_state": (1, size),
             "attention": (2, "L"),
             "next_attention": (2, "L"),
-            "mel": (1, n_mels, acoustic.reduction if one else "n*r"),
-            "gate": (1 if one else "n",),
-            "alignment": (1 if one else "n", "L"),
+            "mel": (1, n_mels, "n*r"),
+            "gate": ("n",),
+            "alignment": ("n", "L"),
         }
     return shapes
