@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,17 @@ from tts_kit.export.tacotron2 import (
 )
 from tts_kit.models.hifigan import Generator
 from tts_kit.runtime import Voice
-from tts_kit.text import Frontend
+from tts_kit.text import Frontend, open_frontend
 from tts_kit.voice import (
     DECODER,
     DECODER_STEP,
     ENCODER,
     GRAPHS,
     POSTNET,
+    PROFILES,
     VOCODER,
     VOCODER_FULL,
+    VOCODER_PROFILES,
     Context,
     VoiceInfo,
     build_voice,
@@ -61,6 +64,13 @@ class ExportOptions:
     debug_graphs: bool = False  # decoder_step and vocoder_full as well
     sentences: int = 50  # that are compared with torch, at most 50
 
+    def __post_init__(self) -> None:
+        for name, known in (("profile", PROFILES), ("vocoder_profile", VOCODER_PROFILES)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}")
+        if not 1 <= self.sentences <= 50:
+            raise UsageError("sentences must be 1 to 50")
+
 
 def export_voice(
     acoustic: Path,
@@ -82,8 +92,6 @@ def export_voice(
     if stream is None:
         stream = from_dict(StreamConfig(), tacotron2.meta.get("stream", {}), where="stream.")
     texts = spoken.read_sentences()[: options.sentences]
-    if not texts:
-        raise UsageError("--sentences must be at least 1")
     inputs = fingerprint(
         *(tacotron2.manifest, hifigan.manifest, stream, __version__, OPSET),
         {key: str(value) for key, value in dataclasses.asdict(options).items()},
@@ -100,32 +108,51 @@ def export_voice(
             "train both with one configuration"
         )
     models = Models(model, generator, audio, stream)
+    exact = exact_graphs(models, debug=options.debug_graphs)
+    stored, storage = stored_graphs(exact, models, options)
+    write = functools.partial(
+        build_voice,
+        graphs=stored,
+        license_text=_license_text(options),
+        lexicon_text=frontend.lexicon.canonical,
+    )
     info = _describe(models, frontend, options, _training(tacotron2, hifigan, inputs))
-    license_text, lexicon = _license_text(options), frontend.lexicon.canonical
-    graphs = exact_graphs(models, debug=options.debug_graphs)
-    tokens = frontend.encode(texts[0]).tokens
-    exact = parity.graph_differences(parity.open_graphs(graphs), models, tokens)
-    parity.require_exact(exact)
-    graphs, storage = stored_graphs(graphs, models, options)
-    draft = build_voice(info, graphs, license_text, lexicon_text=lexicon)
-    near = parity.graph_differences(parity.open_graphs(graphs), models, tokens)
-    parity.require_near(near, storage)
-    # Sentences are spoken as users will hear them: by the runtime, from the very bytes.
-    sessions = parity.open_graphs({name: draft.graph_bytes(name) for name in GRAPHS})
-    sentences = spoken.speak_twice(Voice(draft, sessions), models, texts)
-    warnings = spoken.require_sound(sentences, profile=options.profile)
-    summary = {"graph_max": max(d.max for d in exact.values()), **spoken.summary(sentences)}
+    report, warnings = check_voice(write(info), exact, storage, models, texts)
+    info = dataclasses.replace(info, parity=report["summary"], warnings=warnings)
+    return copy_voice(write(info, parity=report), out)
+
+
+def check_voice(
+    draft: VoiceInfo,
+    exact: Mapping[str, bytes],
+    storage: Mapping[str, str],
+    models: Models,
+    texts: Sequence[str],
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """parity.json of a voice, and warnings. The ``exact`` graphs are held to torch, then those that
+    the voice has, then sentences as users will hear them: by the runtime, from the very bytes.
+
+    VoiceError where they are too far apart.
+    """
+    tokens = open_frontend(draft.text, draft.lexicon()).encode(texts[0]).tokens
+    exactly = parity.graph_differences(parity.open_graphs(exact), models, tokens)
+    parity.require_exact(exactly)
+    graphs = parity.open_graphs({name: draft.graph_bytes(name) for name in draft.graphs})
+    nearly = parity.graph_differences(graphs, models, tokens)
+    parity.require_near(nearly, storage)
+    voice = Voice(draft, {name: graphs[name] for name in GRAPHS})
+    sentences = spoken.speak_twice(voice, models, texts)
+    warnings = spoken.require_sound(sentences, profile=draft.profile)
+    summary = {"graph_max": max(d.max for d in exactly.values()), **spoken.summary(sentences)}
+    _log(summary, warnings)
     report = {
         "summary": summary,
-        "float32_graphs": parity.to_json(exact),
-        "stored_graphs": parity.to_json(near),
-        "storage": storage,
+        "float32_graphs": parity.to_json(exactly),
+        "stored_graphs": parity.to_json(nearly),
+        "storage": dict(storage),
         "sentences": spoken.to_json(sentences),
     }
-    _log(summary, warnings)
-    info = dataclasses.replace(info, parity=summary, warnings=warnings)
-    built = build_voice(info, graphs, license_text, lexicon_text=lexicon, parity=report)
-    return copy_voice(built, out)
+    return report, warnings
 
 
 def exact_graphs(models: Models, *, debug: bool = False) -> dict[str, bytes]:

@@ -13,12 +13,20 @@ from tts_kit.cli_errors import PATH, run_command
 @click.command()
 @click.argument("acoustic", type=PATH)
 @click.argument("vocoder", type=PATH)
-@click.option("-o", "--out", type=PATH, required=True, help="The voice folder.")
+@click.option(
+    "-o", "--out", type=PATH, required=True, help="The voice: a folder, or one file NAME.voice."
+)
+@click.option("--profile", help="Of the acoustic graphs: fp32, int8 or int4. [default: int8]")
+@click.option("--vocoder-profile", help="Of the vocoder: fp32, fp16 or int8. [default: fp32]")
 @click.option("--conf", type=PATH, help="YAML whose `stream` section the voice gets.")
-@click.option("--name", help="Name of the voice. [default: the voice folder's name]")
+@click.option("--name", help="Name of the voice. [default: that of --out]")
 @click.option("--language", help="Language code stored in the voice.")
 @click.option("--license", help="Licence stored in the voice.")
 @click.option("--license-file", type=PATH, help="Licence text to pack.")
+@click.option("--author", "authors", multiple=True, help="Whom to credit; may be repeated.")
+@click.option("--data", type=PATH, help="Stage 0's manifests, to calibrate an int8 vocoder with.")
+@click.option("--debug-graphs", is_flag=True, help="Pack decoder_step and vocoder_full as well.")
+@click.option("--sentences", type=int, help="How many to compare with torch. [default: 50]")
 @click.option("--force", is_flag=True, help="Export even if nothing changed.")
 def export(
     acoustic: Path, vocoder: Path, out: Path, conf: Path | None, force: bool, **options: Any
@@ -35,12 +43,13 @@ def _export(
     force: bool,
     options: dict[str, Any],
 ) -> None:
-    from tts_kit.config import StreamConfig, load_config
+    from tts_kit.config import load_config
     from tts_kit.export import ExportOptions, export_voice
+    from tts_kit.voice import SUFFIX
 
-    stream = load_config(conf).stream if conf else StreamConfig()
+    stream = load_config(conf).stream if conf else None
     given = {key: value for key, value in options.items() if value is not None}
-    packed = ExportOptions(**{"name": out.resolve().name, **given})
+    packed = ExportOptions(**{"name": out.resolve().name.removesuffix(SUFFIX), **given})
     info = export_voice(acoustic, vocoder, out, stream=stream, options=packed, force=force)
     size = sum(graph.size for graph in info.graphs.values()) / 1e6
     click.echo(f"voice: {out} ({size:.1f} MB)", err=True)
