@@ -132,7 +132,7 @@ class WordClock:
         return tuple(given), (heard[0][0], heard[-1][1]) if heard else self.span
 
     def _sample(self, token: int) -> float:
-        """The sample of the stream at which ``token`` is reached; infinity while that lies ahead."""
+        """The sample at which ``token`` is reached; infinity while that lies ahead."""
         step = int(np.searchsorted(self._furthest, token))
         if step == len(self._furthest):
             return math.inf
