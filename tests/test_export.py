@@ -181,9 +181,7 @@ def test_imported_models_become_a_voice(tmp_path: Path) -> None:
     assert [word.text for word in spoken.words] == ["Hello", "there."]
 
 
-def test_the_command(
-    tmp_path: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_command(tmp_path: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture) -> None:
     pair = save_pair(tmp_path, tiny_config.acoustic, tiny_config.vocoder)
     conf = tmp_path / "conf.yaml"
     conf.write_text("stream: {max_seconds: 0.7}\n", encoding="utf-8")
