@@ -67,12 +67,12 @@ def decoder_graph(
     body.input("step_go_on", (), TensorProto.BOOL)
     shapes = step.shapes()
     given = {name: body.input(f"step_{name}", *shape) for name, shape in shapes.items()}
-    new, output, alignment = step(body, tables, given, iteration)
-    body.result(step.go_on(body, output), (), TensorProto.BOOL)
+    done = step(body, tables, given, iteration)
+    body.result(done.go_on, (), TensorProto.BOOL)
     for name, shape in shapes.items():
-        body.result(new[name], *shape)
-    body.result(output, (1, step.width))
-    body.result(alignment, ("T",))
+        body.result(done.new[name], *shape)
+    body.result(done.output, (1, step.width))
+    body.result(done.alignment, ("T",))
     bound = math.ceil(
         stream.max_seconds * audio.sample_rate / audio.hop_length / model.config.reduction
     )
@@ -92,9 +92,11 @@ def decoder_step_graph(
     graph = GraphBuilder(DECODER_STEP)
     inputs = decoder_inputs(graph, model.config, audio.n_mels)
     tables, carried = step.prepare(graph, inputs)
-    new, output, alignment = step(graph, tables, carried, graph.scalar(0))
-    outputs, alignments = (graph.add("Unsqueeze", x, graph.ints(0)) for x in (output, alignment))
-    step.finish(graph, new, outputs, alignments, inputs)
+    done = step(graph, tables, carried, graph.scalar(0))
+    outputs, alignments = (
+        graph.add("Unsqueeze", x, graph.ints(0)) for x in (done.output, done.alignment)
+    )
+    step.finish(graph, done.new, outputs, alignments, inputs)
     return graph.build()
 
 

@@ -149,7 +149,7 @@ class Acoustic:
                 if decoding.ended:
                     postnet.finish()
             for fault in decoding.faults[faults:]:
-                logger.warning("%s, %s: %r", decoding.status, fault, encoded.normalized)
+                logger.warning("%s: %r", fault, encoded.normalized)
             last = decoding.ended and end >= total
             mel = postnet.pull(min(postnet.ready, end + delay - given))
             given += mel.shape[2]

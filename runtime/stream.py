@@ -91,7 +91,8 @@ def pieces_of(
 ) -> Generator[Piece, None, None]:
     """All pieces, with ``ahead`` "text" made on another thread while the one before is vocoded;
     with "sentence" only those of one sentence, so that ``sentences`` are asked for here; with "no"
-    none at all. The very first piece is made here in any case: nothing is faster."""
+    none at all. The first piece is made here, and the thread begins once its chunk is out: beside
+    the first chunk's vocoder it would delay the first audio."""
     groups: Iterable[Iterable[Sentence]] = [sentences]
     if ahead == "sentence":
         groups = ([sentence] for sentence in sentences)
@@ -101,12 +102,10 @@ def pieces_of(
             yield from made
             continue
         first = next(made)
-        if first.last and (ahead == "sentence" or first.sentence.encoded is None):
-            yield first
-            continue
-        with Ahead(made, until=manner.until) as others:
-            yield first
-            yield from others
+        yield first
+        if not first.last or (ahead == "text" and first.sentence.encoded is not None):
+            with Ahead(made, until=manner.until) as others:
+                yield from others
 
 
 def chunks_of(

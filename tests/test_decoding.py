@@ -190,7 +190,9 @@ def test_a_gate_that_never_fires_ends_at_the_cap(n_tokens: int, seconds: float) 
     cap = math.ceil(seconds * 8000 / 256 / 2)
     decoding = start(Stub(never), n_tokens=n_tokens)
     assert sum(steps_of(decoding)) == cap and decoding.status == "truncated"
-    assert decoding.faults == [f"endless at step {cap}"] * 2
+    assert decoding.faults == [
+        f"{status}: endless at step {cap}" for status in ("retried", "truncated")
+    ]
     on_the_last = start(Stub(at(cap - 1)), n_tokens=n_tokens)
     assert sum(steps_of(on_the_last)) == cap and on_the_last.status == "ok"
 
@@ -215,7 +217,7 @@ def test_broken_numbers_are_decoded_again_with_other_masks(value: float, step: i
     stub = Stub(at(9), spoil_mel(step, value))
     decoding = start(stub)
     assert sum(steps_of(decoding)) == 10 and decoding.status == "retried"
-    assert decoding.faults == [f"numbers at step {step}"]
+    assert decoding.faults == [f"retried: numbers at step {step}"]
     border = max(b for b in (0, 2, 6) if b <= step)
     assert [first for first, _ in stub.calls].count(border) == 2  # once more from the last border
     assert len(stub.calls) == 4
@@ -227,7 +229,9 @@ def test_broken_numbers_that_come_again_end_the_sentence(value: float, step: int
     stub = Stub(at(9), spoil_mel(step, value), always=True)
     decoding = start(stub)
     assert sum(steps_of(decoding)) == step and decoding.status == "truncated"
-    assert decoding.faults == [f"numbers at step {step}"] * 2
+    assert decoding.faults == [
+        f"{status}: numbers at step {step}" for status in ("retried", "truncated")
+    ]
 
 
 def test_a_sentence_has_one_second_try() -> None:
@@ -241,7 +245,7 @@ def test_a_sentence_has_one_second_try() -> None:
 
     decoding = start(Twice(at(9), spoil))
     assert sum(steps_of(decoding)) == 6 and decoding.status == "truncated"
-    assert decoding.faults == ["numbers at step 0", "numbers at step 6"]
+    assert decoding.faults == ["retried: numbers at step 0", "truncated: numbers at step 6"]
 
 
 def test_nothing_runs_before_it_is_asked_for() -> None:

@@ -166,4 +166,4 @@ class Decoding(Iterator[Decoded]):
 
     def _note(self, fault: Fault, status: str) -> None:
         self.status = status
-        self.faults.append(f"{fault.kind} at step {self.steps + fault.steps}")
+        self.faults.append(f"{status}: {fault.kind} at step {self.steps + fault.steps}")
