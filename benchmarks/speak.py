@@ -28,12 +28,12 @@ def speak(voice: Voice, text: str) -> tuple[float, float, float, float]:
     stream = voice.stream(text)
     chunk = next(stream)
     first_wall, first_cpu = time.perf_counter() - wall, time.process_time() - cpu
-    samples = len(chunk) + sum(len(chunk) for chunk in stream)
+    samples = len(chunk.samples) + sum(len(chunk.samples) for chunk in stream)
     return first_wall, first_cpu, time.process_time() - cpu, samples / voice.sample_rate
 
 
 def main() -> None:
-    voice = Voice.load(sys.argv[1])
+    voice = Voice.load(sys.argv[1], pipeline=False)
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print("characters  first audio ms (wall / CPU)   RTF (CPU)   audio s")
     rounds = [[speak(voice, text) for text in SENTENCES] for _ in range(REPEATS)]

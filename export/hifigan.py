@@ -1,11 +1,18 @@
-"""HiFi-GAN's generator as one ONNX graph, written from its state dict."""
+"""HiFi-GAN's generator as ONNX graphs, written from its state dict.
+
+``vocoder_graph`` carries what its layers still need of the past from call to call, so that a mel
+in pieces gives the very wave of the whole. ``vocoder_full_graph`` is the plain network. Weight
+norm must be folded already.
+"""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from tts_kit.audio import FloatArray
 from tts_kit.export.graph import GraphBuilder
-from tts_kit.export.tacotron2 import Weights, arrays
 from tts_kit.models.hifigan import (
     LAST_LEAKY_SLOPE,
     LEAKY_SLOPE,
@@ -15,11 +22,167 @@ from tts_kit.models.hifigan import (
 )
 from tts_kit.voice import VOCODER
 
+VOCODER_FULL = "vocoder_full"
+RESIDUAL = "stages."  # begins the name of each convolution of a residual block
+_END = 2**62  # a slice up to the end
+
 
 def vocoder_graph(generator: Generator, n_mels: int) -> bytes:
-    """mel (1, n_mels, F) to wav (1, F * hop_length); weight norm must be folded already."""
-    config, weights = generator.config, arrays(generator)
-    graph = GraphBuilder(VOCODER)
+    """mel (1, n_mels, F), state (1, V) to wav (1, F * hop_length), next_state (1, V).
+
+    V is ``HifiganConfig.vocoder_state_size``. The wave lags by ``HifiganConfig.context`` frames.
+    """
+    streamed = _Streamed(generator, n_mels)
+    streamed.write()
+    return streamed.graph.build()
+
+
+class _Streamed:
+    """The network without padding: every layer reads carried samples, then new ones.
+
+    Activations have the shape (1, C, 1, T), for the sake of ``GraphBuilder.conv``.
+    """
+
+    def __init__(self, generator: Generator, n_mels: int) -> None:
+        self.config, self.head = generator.config, generator.inverse_stft
+        self.weights = _arrays(generator)
+        self.graph = GraphBuilder(VOCODER)
+        self.n_mels = n_mels
+        self.sizes = generator.config.vocoder_states(n_mels)
+        self.states: dict[str, str] = {}  # flat (1, C * samples)
+        self.next_states: dict[str, str] = {}
+
+    def write(self) -> None:
+        graph, config = self.graph, self.config
+        x = graph.add("Unsqueeze", graph.input("mel", (1, self.n_mels, "F")), graph.ints(2))
+        size = config.vocoder_state_size(self.n_mels)
+        self._split(graph.input("state", (1, size)), size)
+        x = self._conv(self._carried("conv_pre", x), "conv_pre")
+        scale = 1.0  # of x, what the mean over blocks would multiply it by: left to the next layer
+        for i, rate in enumerate(config.upsample_rates):
+            x = self._carried(f"upsamplers.{i}", graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE))
+            weight = scale * self.weights[f"upsamplers.{i}.weight"]
+            x = self._upsample(x, weight, self.weights[f"upsamplers.{i}.bias"], rate)
+            x = self._stage(self._carried(f"stages.{i}", x), f"stages.{i}")
+            scale = 1.0 / len(config.resblock_kernels)
+        x = graph.add("LeakyRelu", x, alpha=LAST_LEAKY_SLOPE)
+        x = self._carried("conv_post", x)
+        if self.head is None:
+            x = graph.add("Tanh", self._wave_conv(x, scale))
+        else:
+            x = self._inverse_stft(self.head, self._conv(x, "conv_post", scale=scale))
+        x = self._carried("delay", x)
+        if samples := self.sizes["delay"][1]:
+            x = self._slice(x, 0, -samples)
+        graph.output(graph.add("Squeeze", x, graph.ints(1, 2)), "wav", (1, "T"))
+        flat = [self.next_states[name] for name in self.states]
+        graph.output(graph.add("Concat", *flat, axis=1), "next_state", (1, size))
+
+    def _split(self, state: str, size: int) -> None:
+        parts = {name: c * n for name, (c, n) in self.sizes.items() if n}
+        assert sum(parts.values()) == size
+        names = self.graph.split(
+            "Split", state, self.graph.ints(*parts.values()), outputs=len(parts), axis=1
+        )
+        self.states = dict(zip(parts, names, strict=True))
+
+    def _carried(self, name: str, x: str) -> str:
+        """x (1, C, 1, T) after the samples before it: (1, C, 1, samples + T)."""
+        channels, samples = self.sizes[name]
+        if not samples:
+            return x
+        graph = self.graph
+        before = graph.add("Reshape", self.states[name], graph.ints(1, channels, 1, samples))
+        x = graph.add("Concat", before, x, axis=3)
+        last = self._slice(x, -samples, _END)
+        self.next_states[name] = graph.add("Reshape", last, graph.ints(1, channels * samples))
+        return x
+
+    def _slice(self, x: str, start: int, end: int) -> str:
+        graph = self.graph
+        return graph.add("Slice", x, graph.ints(start), graph.ints(end), graph.ints(3))
+
+    def _conv(self, x: str, name: str, *, dilation: int = 1, scale: float = 1.0) -> str:
+        """A node of this name, by which the quantization knows it."""
+        graph, weight = self.graph, self.weights[f"{name}.weight"] * np.float32(scale)
+        bias = graph.constant(self.weights[f"{name}.bias"])
+        weight_name = graph.constant(weight[:, :, None])
+        return graph.add("Conv", x, weight_name, bias, dilations=[1, dilation], name=name)
+
+    def _wave_conv(self, x: str, scale: float) -> str:
+        """The last convolution, with one output channel, as one with up to 8 for as many samples
+        in a row: onnxruntime's kernels compute 8 channels even where there is one."""
+        graph, weight = self.graph, self.weights["conv_post.weight"]  # (1, C, 7)
+        block = math.gcd(8, math.prod(self.config.upsample_rates))
+        shifted = [np.pad(weight[0], ((0, 0), (m, block - 1 - m))) for m in range(block)]
+        x = graph.add(
+            "Conv",
+            x,
+            graph.constant((np.stack(shifted)[:, :, None] * scale).astype(np.float32)),
+            graph.constant(np.repeat(self.weights["conv_post.bias"], block)),
+            strides=[1, block],
+        )
+        x = graph.add("Transpose", x, perm=[0, 3, 2, 1])  # (1, T / block, 1, block)
+        return graph.add("Reshape", x, graph.ints(1, 1, 1, -1))
+
+    def _upsample(self, x: str, weight: FloatArray, bias: FloatArray | None, rate: int) -> str:
+        """A transposed convolution, ``weight`` (C_in, C_out, K), of x (1, C_in, 1, taps - 1 + T)
+        with taps = ceil(K / rate): (1, C_out, 1, T * rate).
+
+        Sample q * rate + m is the sum over j of x[q - j] times weight[m + j * rate]: one ordinary
+        convolution with rate * C_out channels, whose outputs then take their turns.
+        """
+        graph, (inputs, channels, kernel) = self.graph, weight.shape
+        taps = -(-kernel // rate)
+        padded = np.pad(weight, ((0, 0), (0, 0), (0, taps * rate - kernel)))
+        phases = padded.reshape(inputs, channels, taps, rate)[:, :, ::-1]
+        phases = phases.transpose(1, 3, 0, 2).reshape(channels * rate, inputs, taps)
+        biases = np.zeros(channels, dtype=np.float32) if bias is None else bias
+        x = graph.conv(x, phases.astype(np.float32), np.repeat(biases, rate), padding=0)
+        x = graph.add("Reshape", x, graph.ints(1, channels, rate, -1))
+        x = graph.add("Transpose", x, perm=[0, 1, 3, 2])  # (1, C, T, rate)
+        return graph.add("Reshape", x, graph.ints(1, channels, 1, -1))
+
+    def _stage(self, x: str, name: str) -> str:
+        """The sum of the residual blocks over x (1, C, 1, samples + T): (1, C, 1, T)."""
+        blocks = self.config.unit_reaches
+        longest = max(sum(units) for units in blocks)
+        samples, outputs = self.sizes[name][1], []
+        for j, units in enumerate(blocks):
+            lag = longest - sum(units)  # all blocks together end as late as the longest
+            carried = f"{name}.blocks.{j}.1" in self.sizes
+            start = samples - lag - 2 * (units[0] if carried else sum(units))
+            y = self._slice(x, start, -lag if lag else _END) if start or lag else x
+            for u, reach in enumerate(units):
+                if carried and u > 0:
+                    y = self._carried(f"{name}.blocks.{j}.{u}", y)
+                y = self._unit(y, f"{name}.blocks.{j}", u, reach)
+            outputs.append(y)
+        return self.graph.add("Sum", *outputs)
+
+    def _unit(self, x: str, block: str, unit: int, reach: int) -> str:
+        """A residual addition over x (1, C, 1, 2 * reach + T): (1, C, 1, T)."""
+        index = int(block.rpartition(".")[2])
+        dilation = self.config.resblock_dilations[index][unit]
+        y = self.graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE)
+        y = self._conv(y, f"{block}.dilated.{unit}", dilation=dilation)
+        if self.config.resblock == 1:
+            y = self.graph.add("LeakyRelu", y, alpha=LEAKY_SLOPE)
+            y = self._conv(y, f"{block}.plain.{unit}")
+        return self.graph.add("Add", self._slice(x, reach, -reach) if reach else x, y)
+
+    def _inverse_stft(self, head: InverseSTFT, x: str) -> str:
+        """x (1, n_fft + 2, 1, T) to (1, 1, 1, T * hop)."""
+        parts = self._carried("inverse_stft", _spectrum(self.graph, x))
+        # The window's first sample is 0: without it, a sample needs no frame that adds nothing.
+        return self._upsample(parts, head.synthesis.numpy()[:, :, 1:], None, head.hop)
+
+
+def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
+    """mel (1, n_mels, F) to wav (1, F * hop_length): the network as torch runs it, with zeros
+    beyond both ends of every layer's input."""
+    config, weights = generator.config, _arrays(generator)
+    graph = GraphBuilder(VOCODER_FULL)
     x = graph.add("Unsqueeze", graph.input("mel", (1, n_mels, "F")), graph.ints(2))
     x = graph.conv(x, weights["conv_pre.weight"], weights["conv_pre.bias"], padding=3)
     upsamplings = zip(config.upsample_rates, config.upsample_kernels, strict=True)
@@ -33,7 +196,7 @@ def vocoder_graph(generator: Generator, n_mels: int) -> bytes:
             pads=[0, (kernel - rate) // 2, 0, (kernel - rate) // 2],
         )
         blocks = [
-            _resblock(graph, weights, x, f"stages.{i}.blocks.{j}", dilations)
+            _full_resblock(graph, weights, x, f"stages.{i}.blocks.{j}", dilations)
             for j, dilations in enumerate(config.resblock_dilations)
         ]
         total = graph.add("Sum", *blocks)
@@ -41,41 +204,52 @@ def vocoder_graph(generator: Generator, n_mels: int) -> bytes:
     x = graph.add("LeakyRelu", x, alpha=LAST_LEAKY_SLOPE)
     x = graph.conv(x, weights["conv_post.weight"], weights["conv_post.bias"], padding=3)
     head = generator.inverse_stft
-    x = graph.add("Tanh", x) if head is None else _inverse_stft(graph, head, x)
-    wav = graph.add("Squeeze", x, graph.ints(1, 2))
-    graph.output(wav, "wav", (1, "T"))
+    if head is None:
+        x = graph.add("Tanh", x)
+    else:
+        x = graph.add(
+            "ConvTranspose",
+            _spectrum(graph, x),
+            graph.constant(head.synthesis.numpy()[:, :, None]),
+            strides=[1, head.hop],
+            pads=[0, head.padding, 0, head.padding],
+        )
+    graph.output(graph.add("Squeeze", x, graph.ints(1, 2)), "wav", (1, "T"))
     return graph.build()
 
 
-def _inverse_stft(graph: GraphBuilder, head: InverseSTFT, x: str) -> str:
-    """x (1, n_fft + 2, 1, F) to (1, 1, 1, F * hop)."""
+def _full_resblock(
+    graph: GraphBuilder,
+    weights: dict[str, FloatArray],
+    x: str,
+    name: str,
+    dilations: tuple[int, ...],
+) -> str:
+    def activated_conv(x: str, name: str, dilation: int) -> str:
+        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        padding = (weight.shape[2] - 1) // 2 * dilation
+        x = graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE)
+        return graph.conv(x, weight, bias, padding=padding, dilation=dilation)
+
+    for i, dilation in enumerate(dilations):
+        y = activated_conv(x, f"{name}.dilated.{i}", dilation)
+        if f"{name}.plain.{i}.weight" in weights:
+            y = activated_conv(y, f"{name}.plain.{i}", 1)
+        x = graph.add("Add", x, y)
+    return x
+
+
+def _spectrum(graph: GraphBuilder, x: str) -> str:
+    """Log-magnitude and the sine's argument (1, n_fft + 2, 1, T) to real and imaginary parts."""
     highest = graph.constant(np.array(MAX_LOG_MAGNITUDE, dtype=np.float32))
     log_magnitude, angle = graph.split("Split", x, outputs=2, axis=1)
     magnitude = graph.add("Exp", graph.add("Min", log_magnitude, highest))
     phase = graph.add("Sin", angle)
     parts = [graph.add("Mul", magnitude, graph.add(part, phase)) for part in ("Cos", "Sin")]
-    return graph.add(
-        "ConvTranspose",
-        graph.add("Concat", *parts, axis=1),
-        graph.constant(head.synthesis.numpy()[:, :, None]),
-        strides=[1, head.hop],
-        pads=[0, head.padding, 0, head.padding],
-    )
+    return graph.add("Concat", *parts, axis=1)
 
 
-def _resblock(
-    graph: GraphBuilder, weights: Weights, x: str, name: str, dilations: tuple[int, ...]
-) -> str:
-    for i, dilation in enumerate(dilations):
-        y = _activated_conv(graph, weights, x, f"{name}.dilated.{i}", dilation)
-        if f"{name}.plain.{i}.weight" in weights:
-            y = _activated_conv(graph, weights, y, f"{name}.plain.{i}", 1)
-        x = graph.add("Add", x, y)
-    return x
-
-
-def _activated_conv(graph: GraphBuilder, weights: Weights, x: str, name: str, dilation: int) -> str:
-    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-    padding = (weight.shape[2] - 1) // 2 * dilation
-    x = graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE)
-    return graph.conv(x, weight, bias, padding=padding, dilation=dilation)
+def _arrays(generator: Generator) -> dict[str, FloatArray]:
+    """The state dict as float32 numpy arrays."""
+    state = generator.state_dict()
+    return {name: value.detach().float().cpu().numpy() for name, value in state.items()}

@@ -1,4 +1,4 @@
-"""Tacotron 2 as three ONNX graphs, written from its state dict; names as in tts_kit.voice."""
+"""Tacotron 2 as ONNX graphs, written from its state dict; names as in tts_kit.voice."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from tts_kit.audio import FloatArray
-from tts_kit.config import Tacotron2Config
-from tts_kit.export.graph import GraphBuilder
-from tts_kit.models.dynamic_attention import FLOOR, beta_binomial
+from tts_kit.config import AudioConfig, StreamConfig
+from tts_kit.export.decoder import DecoderStep, decoder_inputs
+from tts_kit.export.graph import GraphBuilder, Weights
 from tts_kit.models.tacotron2 import Tacotron2
-from tts_kit.voice import DECODER_STEP, ENCODER, NEXT_STATES, POSTNET, state_shapes
+from tts_kit.voice import DECODER, ENCODER, POSTNET
 
-Weights = Mapping[str, FloatArray]
+LONGEST = 10**9  # tokens: more than any text has
+DECODER_STEP = "decoder_step"  # in no voice but for --debug-graphs
 
 
 def encoder_graph(model: Tacotron2) -> bytes:
@@ -49,51 +50,51 @@ def encoder_graph(model: Tacotron2) -> bytes:
     return graph.build()
 
 
-def decoder_step_graph(model: Tacotron2, n_mels: int) -> bytes:
-    """One free-running step: frame, masks, memory and states to mel, gate and the next states."""
-    config, weights = model.config, arrays(model.decoder)
-    graph = GraphBuilder(DECODER_STEP)
-    x = graph.input("frame", (1, n_mels))
-    masks = graph.input("prenet_masks", (config.prenet_layers, 1, config.prenet_dim))
-    memory = graph.input("memory", (1, "L", config.encoder_dim))
-    keys = graph.input("processed_memory", (1, "L", config.key_dim))
-    shapes = {
-        state: (1, "L") if state in ("attention_weights", "attention_cumulative") else shape
-        for state, shape in state_shapes(config, 1).items()
-    }
-    state = {name: graph.input(name, shape) for name, shape in shapes.items()}
+def decoder_graph(
+    model: Tacotron2, audio: AudioConfig, stream: StreamConfig, *, profile: str = "fp32"
+) -> bytes:
+    """Up to N free-running steps as one ONNX Loop; inputs and outputs as in docs/voice-format.md.
 
-    for i in range(config.prenet_layers):
-        x = graph.add("Relu", graph.linear(x, weights[f"prenet.layers.{i}.weight"]))
-        x = graph.add("Mul", x, graph.add("Gather", masks, graph.constant(np.array(i)), axis=0))
-    new = {}
-    x = graph.add("Concat", x, state["context"], state["attention_hidden"], axis=1)
-    hidden, new["attention_cell"] = _lstm_cell(
-        graph, x, state["attention_cell"], *_merged(weights, "attention_rnn", "")
+    Ends after the step whose stop token fires (or is no number), after N steps, or after as many
+    as the longest sentence may have. ``profile`` is a key of ``quantize.RECURRENT``.
+    """
+    step = DecoderStep(model.config, arrays(model.decoder), audio.n_mels, stream, profile)
+    graph = GraphBuilder(DECODER)
+    inputs = decoder_inputs(graph, model.config, audio.n_mels)
+    tables, carried = step.prepare(graph, inputs)
+    body = GraphBuilder("decoder_step", prefix="step_")
+    iteration = body.input("step_iteration", (), TensorProto.INT64)
+    body.input("step_go_on", (), TensorProto.BOOL)
+    shapes = step.shapes()
+    given = {name: body.input(f"step_{name}", *shape) for name, shape in shapes.items()}
+    done = step(body, tables, given, iteration)
+    body.result(done.go_on, (), TensorProto.BOOL)
+    for name, shape in shapes.items():
+        body.result(done.new[name], *shape)
+    body.result(done.output, (1, step.width))
+    body.result(done.alignment, ("T",))
+    bound = stream.max_steps(LONGEST, audio, model.config.reduction)
+    n_steps = graph.add("Gather", graph.add("Shape", inputs["prenet_masks"]), graph.scalar(0))
+    n_steps = graph.add("Min", n_steps, graph.scalar(bound))
+    *last, outputs, alignments = graph.loop(body, n_steps, list(carried.values()))
+    step.finish(graph, dict(zip(shapes, last, strict=True)), outputs, alignments, inputs)
+    return graph.build()
+
+
+def decoder_step_graph(
+    model: Tacotron2, audio: AudioConfig, stream: StreamConfig, *, profile: str = "fp32"
+) -> bytes:
+    """The bare step of ``decoder_graph``, for debugging: the same inputs with N = 1, and the same
+    outputs."""
+    step = DecoderStep(model.config, arrays(model.decoder), audio.n_mels, stream, profile)
+    graph = GraphBuilder(DECODER_STEP)
+    inputs = decoder_inputs(graph, model.config, audio.n_mels)
+    tables, carried = step.prepare(graph, inputs)
+    done = step(graph, tables, carried, graph.scalar(0))
+    outputs, alignments = (
+        graph.add("Unsqueeze", x, graph.ints(0)) for x in (done.output, done.alignment)
     )
-    new["attention_hidden"] = hidden
-    if config.attention == "location":
-        alignment = _attend(graph, weights, hidden, keys, state)
-    else:
-        alignment = _attend_dynamic(graph, config, weights, hidden, state["attention_weights"])
-    new["attention_weights"] = alignment
-    new["attention_cumulative"] = graph.add("Add", state["attention_cumulative"], alignment)
-    context = graph.add("MatMul", graph.add("Unsqueeze", alignment, graph.ints(1)), memory)
-    new["context"] = context = graph.add("Squeeze", context, graph.ints(1))
-    x = graph.add("Concat", hidden, context, state["decoder_hidden"], axis=1)
-    rnn, new["decoder_cell"] = _lstm_cell(
-        graph, x, state["decoder_cell"], *_merged(weights, "decoder_rnn", "_l0")
-    )
-    new["decoder_hidden"] = rnn
-    features = graph.add("Concat", rnn, context, axis=1)
-    mel = graph.linear(features, weights["projection.weight"], weights["projection.bias"])
-    mel = graph.add("Reshape", mel, graph.ints(1, config.reduction, n_mels))
-    mel = graph.add("Transpose", mel, perm=[0, 2, 1])
-    graph.output(mel, "mel", (1, n_mels, config.reduction))
-    gate = graph.linear(features, weights["gate.weight"], weights["gate.bias"])
-    graph.output(graph.add("Reshape", gate, graph.ints(1)), "gate", (1,))
-    for (name, shape), output in zip(shapes.items(), NEXT_STATES, strict=True):
-        graph.output(new[name], output, shape)
+    step.finish(graph, done.new, outputs, alignments, inputs)
     return graph.build()
 
 
@@ -124,94 +125,6 @@ def fold_batch_norm(weights: Weights, name: str) -> tuple[FloatArray, FloatArray
     scale = weights[f"{name}.1.weight"] / np.sqrt(weights[f"{name}.1.running_var"] + 1e-5)
     bias = (weights[f"{name}.0.bias"] - weights[f"{name}.1.running_mean"]) * scale
     return weights[f"{name}.0.weight"] * scale[:, None, None], bias + weights[f"{name}.1.bias"]
-
-
-def _attend(
-    graph: GraphBuilder, weights: Weights, hidden: str, keys: str, state: dict[str, str]
-) -> str:
-    """Attention weights (1, L); the location convolution and its dense layer are one kernel."""
-    kernel = np.einsum(
-        "df,fck->dck",
-        weights["attention.location_dense.weight"],
-        weights["attention.location_conv.weight"],
-    )
-    history = [
-        graph.add("Unsqueeze", state[name], graph.ints(1, 2))
-        for name in ("attention_weights", "attention_cumulative")
-    ]
-    location = graph.add("Concat", *history, axis=1)  # (1, 2, 1, L)
-    bias = np.zeros(len(kernel), dtype=np.float32)
-    location = graph.conv(location, kernel, bias, padding=kernel.shape[2] // 2)
-    location = graph.add("Squeeze", location, graph.ints(2))
-    location = graph.add("Transpose", location, perm=[0, 2, 1])  # (1, L, K)
-    query = graph.linear(hidden, weights["attention.query.weight"])
-    energies = graph.add("Add", graph.add("Add", location, keys), query)
-    scores = graph.linear(graph.add("Tanh", energies), weights["attention.v.weight"])
-    scores = graph.add("Squeeze", scores, graph.ints(2))
-    return graph.add("Softmax", scores, axis=1)
-
-
-def _attend_dynamic(
-    graph: GraphBuilder, config: Tacotron2Config, weights: Weights, hidden: str, last: str
-) -> str:
-    """Attention weights (1, L); a convolution with one-hot filters cuts the windows of the last."""
-    width, n_filters = config.dynamic_kernel, config.dynamic_filters
-    one = graph.constant(np.array([[1.0]], dtype=np.float32))
-    total = graph.add("ReduceSum", last, graph.ints(1), keepdims=1)
-    head, tail = (
-        graph.add("Slice", last, graph.ints(a), graph.ints(b), graph.ints(1))
-        for a, b in ((0, 1), (1, np.iinfo(np.int64).max))
-    )
-    head = graph.add("Add", head, graph.add("Sub", one, total))
-    last = graph.add("Unsqueeze", graph.add("Concat", head, tail, axis=1), graph.ints(1, 2))
-    cut = np.eye(width, dtype=np.float32)[:, None]  # (W, 1, W)
-    bias = np.zeros(width, dtype=np.float32)
-    windows = graph.conv(last, cut, bias, padding=width // 2)  # (1, W, 1, L)
-    windows = graph.add("Transpose", graph.add("Squeeze", windows, graph.ints(2)), perm=[0, 2, 1])
-
-    def linear(x: str, name: str, with_bias: bool = True) -> str:
-        bias = weights[f"attention.{name}.bias"] if with_bias else None
-        return graph.linear(x, weights[f"attention.{name}.weight"], bias)
-
-    filters = linear(graph.add("Tanh", linear(hidden, "query")), "dynamic", with_bias=False)
-    filters = graph.add("Reshape", filters, graph.ints(1, n_filters, width))
-    filters = graph.add("Transpose", filters, perm=[0, 2, 1])  # (1, W, filters)
-    kernel = weights["attention.static_dense.weight"] @ weights["attention.static.weight"]
-    filters = graph.add(
-        "Add",
-        linear(filters, "dynamic_dense", with_bias=False),
-        graph.constant(np.ascontiguousarray(kernel.T)),
-    )  # (1, W, dim)
-    location = graph.add("MatMul", windows, filters)
-    location = graph.add("Add", location, graph.constant(weights["attention.dynamic_dense.bias"]))
-    scores = linear(graph.add("Tanh", location), "v", with_bias=False)  # (1, L, 1)
-    taps = beta_binomial(config.dynamic_prior).numpy()[::-1]
-    forwards = np.zeros((width, 1), dtype=np.float32)
-    forwards[width // 2 + 1 - len(taps) : width // 2 + 1, 0] = taps
-    prior = graph.add("MatMul", windows, graph.constant(forwards))
-    floor = graph.constant(np.array(FLOOR, dtype=np.float32))
-    prior = graph.add("Log", graph.add("Max", prior, floor))
-    scores = graph.add("Squeeze", graph.add("Add", scores, prior), graph.ints(2))
-    return graph.add("Softmax", scores, axis=1)
-
-
-def _merged(weights: Weights, name: str, suffix: str) -> tuple[FloatArray, FloatArray]:
-    """Both matrices of an LSTM as one for [x; h], and the sum of its biases."""
-    matrices = [weights[f"{name}.weight_{part}{suffix}"] for part in ("ih", "hh")]
-    bias: FloatArray = weights[f"{name}.bias_ih{suffix}"] + weights[f"{name}.bias_hh{suffix}"]
-    return np.concatenate(matrices, axis=1), bias
-
-
-def _lstm_cell(
-    graph: GraphBuilder, x: str, cell: str, weight: FloatArray, bias: FloatArray
-) -> tuple[str, str]:
-    """Hidden and cell state (1, H) from [x; h] and the old cell state; gates i, f, g, o."""
-    gates = graph.linear(x, weight, bias)
-    i, f, g, o = graph.split("Split", gates, outputs=4, axis=1)
-    kept = graph.add("Mul", graph.add("Sigmoid", f), cell)
-    added = graph.add("Mul", graph.add("Sigmoid", i), graph.add("Tanh", g))
-    cell = graph.add("Add", kept, added)
-    return graph.add("Mul", graph.add("Sigmoid", o), graph.add("Tanh", cell)), cell
 
 
 def _lstm_directions(weights: Weights) -> list[tuple[FloatArray, FloatArray, FloatArray]]:

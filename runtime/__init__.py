@@ -3,9 +3,11 @@
 from tts_kit.runtime import Voice
 
 for chunk in Voice.load("voice").stream("Good morning."):
-    play(chunk)
+    play(chunk.samples)
 """
 
-from tts_kit.runtime.synthesizer import Speech, Stream, Voice
+from tts_kit.runtime.chunks import Audio, Chunk, Word
+from tts_kit.runtime.stream import Stream
+from tts_kit.runtime.synthesizer import Voice
 
-__all__ = ["Speech", "Stream", "Voice"]
+__all__ = ["Audio", "Chunk", "Stream", "Voice", "Word"]

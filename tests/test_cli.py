@@ -44,7 +44,7 @@ def test_say_writes_what_the_runtime_says(voice: Path, tmp_path: Path) -> None:
     wav, rate = soundfile.read(out, dtype="int16")
     wanted = Voice.load(voice).say(TEXT, seed=3)
     assert rate == wanted.sample_rate
-    assert wav.tobytes() == to_pcm16(wanted.wav)
+    assert wav.tobytes() == to_pcm16(wanted.samples)
 
 
 @pytest.mark.parametrize("source", ["argument", "file", "stdin"])
@@ -58,7 +58,7 @@ def test_text_comes_from_anywhere(source: str, voice: Path, tmp_path: Path) -> N
     wav, rate = soundfile.read(io.BytesIO(result.stdout_bytes), dtype="float32")
     wanted = Voice.load(voice).say(TEXT)
     assert rate == wanted.sample_rate
-    np.testing.assert_allclose(wav, wanted.wav, atol=1e-4)
+    np.testing.assert_allclose(wav, wanted.samples, atol=1e-4)
 
 
 def test_raw_is_the_same_to_a_file_and_streamed(voice: Path, tmp_path: Path) -> None:
@@ -74,14 +74,16 @@ def test_griffin_lim_speaks_as_long_as_the_vocoder(voice: Path, tmp_path: Path) 
     result = run("say", TEXT, "-o", "-", "--voice", voice, "--vocoder", "griffin-lim")
     assert result.exit_code == 0, result.stderr
     wav, _ = soundfile.read(io.BytesIO(result.stdout_bytes))
-    assert len(wav) == len(Voice.load(voice).say(TEXT).wav)
+    assert len(wav) == len(Voice.load(voice).say(TEXT).samples)
 
 
-def test_a_cut_sentence_is_warned_of(tmp_path: Path) -> None:
+def test_a_cut_sentence_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_tiny_voice(tmp_path / "endless", stop_after=NEVER)
     result = run("say", TEXT, "-o", tmp_path / "out.wav", "--voice", tmp_path / "endless")
     assert result.exit_code == 0
-    assert "did not end by itself" in result.stderr
+    assert "retried: endless at step" in caplog.text
+    assert "truncated: endless at step" in caplog.text
+    assert "warning: a sentence went wrong and was cut" in result.stderr
 
 
 def test_errors_are_one_line_with_their_exit_code(voice: Path, tmp_path: Path) -> None:

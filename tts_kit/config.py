@@ -8,6 +8,7 @@ single values. An unknown key is an error, so that a misspelt setting never pass
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -206,12 +207,7 @@ class HifiganConfig:
 
         Walks back from the samples of frame 0 to the mel frames they are computed from.
         """
-        reach = max(
-            (kernel - 1) // 2 * self._dilation_sum(dilations)
-            for kernel, dilations in zip(
-                self.resblock_kernels, self.resblock_dilations, strict=True
-            )
-        )
+        reach = max(sum(units) for units in self.unit_reaches)
         first, last = 0, self.hop_length - 1
         if self.istft_hop:  # the window's first sample is 0
             padding = (self.istft_n_fft - self.istft_hop) // 2
@@ -224,9 +220,59 @@ class HifiganConfig:
             last = (last + reach + padding) // rate
         return max(-first, last) + 3  # conv_pre has kernel 7
 
-    def _dilation_sum(self, dilations: tuple[int, ...]) -> int:
-        """Sum of the dilations in a block; ResBlock1 follows each with one of dilation 1."""
-        return sum(dilations) + (len(dilations) if self.resblock == 1 else 0)
+    @property
+    def unit_reaches(self) -> tuple[tuple[int, ...], ...]:
+        """Samples on either side that each residual addition of each block looks at; ResBlock1
+        has a convolution of dilation 1 behind each dilated one."""
+        plain = 1 if self.resblock == 1 else 0
+        return tuple(
+            tuple((kernel - 1) // 2 * (dilation + plain) for dilation in dilations)
+            for kernel, dilations in zip(
+                self.resblock_kernels, self.resblock_dilations, strict=True
+            )
+        )
+
+    def vocoder_states(self, n_mels: int) -> dict[str, tuple[int, int]]:
+        """Parts of the vocoder graph's ``state`` in their order: (channels, samples), samples at
+        the rate of the layer that reads them. All start as zeros.
+
+        Each layer is computed as soon as its last input is there, so its output lags by what it
+        looks ahead; ``delay`` fills the sum of that up to ``context`` whole frames.
+        """
+        widths = [self.channels // 2**i for i in range(len(self.upsample_rates) + 1)]
+        longest = max(sum(units) for units in self.unit_reaches)
+        states, lag = {"conv_pre": (n_mels, 6)}, 3
+        for i, (rate, kernel) in enumerate(self._upsamplings):
+            states[f"upsamplers.{i}"] = (widths[i], -(-kernel // rate) - 1)
+            states |= self._stage_states(i, widths[i + 1], longest)
+            lag = lag * rate + (kernel - rate) // 2 + longest
+        states["conv_post"] = (widths[-1], 6)
+        lag += 3
+        if self.istft_hop:  # the window's first sample is 0
+            states["inverse_stft"] = (self.istft_n_fft + 2, self.istft_n_fft // self.istft_hop - 1)
+            lag = lag * self.istft_hop + (self.istft_n_fft - self.istft_hop) // 2 - 1
+        states["delay"] = (1, self.context * self.hop_length - lag)
+        return states
+
+    def _stage_states(self, stage: int, width: int, longest: int) -> dict[str, tuple[int, int]]:
+        """Of the residual blocks after an upsampling. All but the first stage keep their input
+        alone and compute what lies between anew: there, with few samples a frame, that would be a
+        large share."""
+        first, name = stage == 0, f"stages.{stage}"
+        samples = [
+            longest - sum(units) + 2 * (units[0] if first else sum(units))
+            for units in self.unit_reaches
+        ]
+        states = {name: (width, max(samples))}
+        if first:
+            for block, units in enumerate(self.unit_reaches):
+                for unit, reach in list(enumerate(units))[1:]:
+                    states[f"{name}.blocks.{block}.{unit}"] = (width, 2 * reach)
+        return states
+
+    def vocoder_state_size(self, n_mels: int) -> int:
+        """Numbers in the vocoder graph's ``state``."""
+        return sum(channels * n for channels, n in self.vocoder_states(n_mels).values())
 
 
 @dataclass(frozen=True)
@@ -350,8 +396,17 @@ class StreamConfig:
     max_seconds: float = 30.0  # of one sentence
     seconds_per_token: float = 0.25  # with base_seconds: a cap that follows the text's length
     base_seconds: float = 3.0
-    chunk_frames: tuple[int, ...] = (8, 16, 32, 64)  # the last one repeats
+    # Mel frames a chunk, the last one repeats. Each size twice, so that a player does not run dry
+    # up to a real-time factor of .66: doubling at every chunk would need one below .5.
+    chunk_frames: tuple[int, ...] = (8, 8, 16, 16, 32, 32, 64)
     sentence_pause: float = 0.2  # seconds of silence between sentences
+    # Tokens before and after the one most attended by the last step that a step may attend to.
+    attention_back: int = 3
+    attention_ahead: int = 8
+    # Guards (tts_kit.guards). A pause at a mark stays below half a second in read speech.
+    stall_seconds: float = 1.5  # without attention moving on
+    skip_tokens: int = 8  # more than these at once, which a mark and spaces do not explain
+    repeat_tokens: int = 5  # more than these back
 
     def __post_init__(self) -> None:
         _require(0 < self.gate_threshold < 1, "stream.gate_threshold must lie between 0 and 1")
@@ -362,6 +417,14 @@ class StreamConfig:
         _require(
             len(self.chunk_frames) > 0 and min(self.chunk_frames) >= 1,
             "stream.chunk_frames needs at least one positive number",
+        )
+        _require(
+            self.attention_back >= 0 and self.attention_ahead >= 1,
+            "stream needs attention_back >= 0 and attention_ahead >= 1",
+        )
+        _require(
+            self.stall_seconds > 0 and self.skip_tokens >= 1 and self.repeat_tokens >= 1,
+            "stream needs stall_seconds > 0, skip_tokens >= 1 and repeat_tokens >= 1",
         )
 
     def max_steps(self, n_tokens: int, audio: AudioConfig, reduction: int) -> int:
@@ -488,13 +551,18 @@ def from_dict(base: T, data: Any, *, where: str = "") -> T:
     values = dict(data)
     if "preset" in values:
         base = _preset(base, values.pop("preset"), where)
-    hints = typing.get_type_hints(type(base))
+    hints = _hints(type(base))
     unknown = sorted(set(values) - set(hints), key=str)
     if unknown:
         raise ConfigError(f"unknown key {where}{unknown[0]}; known: {', '.join(sorted(hints))}")
     for name, value in values.items():
         values[name] = _convert(hints[name], value, f"{where}{name}", getattr(base, name))
     return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

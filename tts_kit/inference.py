@@ -12,9 +12,10 @@ from torch import Tensor
 
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig, StreamConfig
-from tts_kit.decoding import Decoding, StepOutput
+from tts_kit.decoding import Decoding
 from tts_kit.errors import TrainingError
-from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.guards import Block
+from tts_kit.models.tacotron2 import DecoderState, Tacotron2
 
 
 @dataclass(frozen=True)
@@ -25,29 +26,45 @@ class FreeRun:
     refined: FloatArray  # (n_mels, F) after it
     gate: FloatArray  # (S,) logits
     alignment: FloatArray  # (S, L)
-    status: str  # "ok", or "truncated" where the stop never came
+    status: str  # "ok", "retried" or "truncated", as Decoding.status
 
 
-class TorchStep:
-    """One decoder step after another on torch; the callable that Decoding drives."""
+class TorchDecoder:
+    """A decoding.Decoder on torch; a state is the last frame (1, n_mels) and a DecoderState."""
 
-    def __init__(self, model: Tacotron2, memory: Tensor) -> None:
-        self.decoder, self.memory = model.decoder, memory
-        self.processed = model.decoder.attention.memory(memory)
-        self.state = model.decoder.initial_state(memory)
+    def __init__(self, model: Tacotron2, memory: Tensor, stream: StreamConfig) -> None:
+        self._decoder, self._memory = model.decoder, memory
+        self._processed = model.decoder.attention.memory(memory)
+        self._window = stream.attention_back, stream.attention_ahead
+        self._gate_logit = stream.gate_logit
 
-    def __call__(self, frame: FloatArray, masks: FloatArray) -> StepOutput:
-        device = self.memory.device
-        mel, gate, self.state = self.decoder.step(
-            torch.from_numpy(frame).to(device),
-            torch.from_numpy(masks).to(device),
-            self.memory,
-            self.processed,
-            self.state,
+    def start(self) -> tuple[Tensor, DecoderState]:
+        """All zeros."""
+        frame = self._memory.new_zeros(1, self._decoder.n_mels)
+        return frame, self._decoder.initial_state(self._memory)
+
+    def run(
+        self, masks: FloatArray, state: tuple[Tensor, DecoderState]
+    ) -> tuple[Block, tuple[Tensor, DecoderState]]:
+        """As decoding.Decoder.run."""
+        frame, carried = state
+        mels, gates, weights = [], [], []
+        for step_masks in torch.from_numpy(masks).to(self._memory.device).unsqueeze(2):
+            mel, gate, carried = self._decoder.step(
+                frame, step_masks, self._memory, self._processed, carried, window=self._window
+            )
+            frame = mel[:, :, -1]
+            mels.append(mel[0])
+            gates.append(gate[0])
+            weights.append(carried.attention_weights[0])
+            if gates[-1] > self._gate_logit:
+                break
+        block = Block(
+            torch.cat(mels, dim=1).cpu().numpy(),
+            torch.stack(gates).cpu().numpy(),
+            torch.stack(weights).cpu().numpy(),
         )
-        return StepOutput(
-            mel[0].cpu().numpy(), float(gate), self.state.attention_weights[0].cpu().numpy()
-        )
+        return block, (frame, carried)
 
 
 @torch.inference_mode()
@@ -58,28 +75,36 @@ def free_run(
     audio: AudioConfig,
     stream: StreamConfig,
     seed: int = 0,
+    sentence: int = 0,
+    look_ahead: int = 0,
 ) -> FreeRun:
     """Decodes ``tokens`` of one sentence with ``model`` in evaluation mode. Raises TrainingError
-    where its first frame is not a finite number."""
+    where its first frame is not a finite number.
+
+    ``look_ahead`` (frames; of a voice, its context's postnet + vocoder) decides only where a
+    second try begins.
+    """
     device = next(model.parameters()).device
     memory = model.encoder(torch.tensor([tokens], device=device))
     decoding = Decoding(
-        TorchStep(model, memory),
+        TorchDecoder(model, memory, stream),
         len(tokens),
         audio=audio,
         acoustic=dataclasses.replace(model.config, reduction=model.decoder.reduction),
         stream=stream,
         seed=seed,
+        sentence=sentence,
+        look_ahead=look_ahead,
     )
-    steps = list(decoding)
-    if not steps:  # the very first mel was not finite
+    blocks = [decoded.block for decoded in decoding]
+    if not blocks:  # the very first mel was not finite
         raise TrainingError("the model's numbers broke down: go back to an earlier checkpoint")
-    mel = np.concatenate([step.mel for step in steps], axis=1)
+    mel = np.concatenate([block.mel for block in blocks], axis=1)
     refined = model.postnet(torch.from_numpy(mel).unsqueeze(0).to(device))
     return FreeRun(
         mel=mel,
         refined=refined[0].cpu().numpy(),
-        gate=np.array([step.gate for step in steps], dtype=np.float32),
-        alignment=np.stack([step.alignment for step in steps]),
+        gate=np.concatenate([block.gate for block in blocks]),
+        alignment=np.concatenate([block.alignment for block in blocks]),
         status=decoding.status,
     )

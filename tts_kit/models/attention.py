@@ -17,6 +17,15 @@ class AttentionState(NamedTuple):
     context: Tensor  # (B, E)
 
 
+def outside_window(last: Tensor, window: tuple[int, int]) -> Tensor:
+    """``last`` weights (B, L) to (B, L), True where a token gets no weight: more than ``window``
+    (before, after) tokens away from the one most attended. Of equal weights the first counts, so
+    that all zeros, before the first step, mean the first token."""
+    position = torch.arange(last.shape[1], device=last.device)
+    distance = position - last.argmax(dim=1, keepdim=True)
+    return (distance < -window[0]) | (distance > window[1])
+
+
 class LocationAttention(nn.Module):
     """Scores v . tanh(query + location + memory), the location seen through a convolution over
     the last and the cumulative weights."""
@@ -50,11 +59,13 @@ class LocationAttention(nn.Module):
         *,
         kernel: Tensor,
         padding: Tensor | None = None,
+        window: tuple[int, int] | None = None,
     ) -> AttentionState:
         """One step.
 
         ``query`` (B, Q), ``memory`` (B, L, E), ``processed_memory`` (B, L, dim), ``kernel`` from
-        ``location_kernel``; ``padding`` (B, L) is True where a token is padding.
+        ``location_kernel``; ``padding`` (B, L) is True where a token is padding; ``window``, for
+        inference, keeps the attention near where it was.
         """
         history = torch.stack((state.weights, state.cumulative), dim=1)  # (B, 2, L)
         width = kernel.shape[-1]
@@ -66,6 +77,8 @@ class LocationAttention(nn.Module):
         scores = self.v(energies).squeeze(-1).float()  # (B, L)
         if padding is not None:
             scores = scores.masked_fill(padding, float("-inf"))
+        if window is not None:
+            scores = scores.masked_fill(outside_window(state.weights, window), float("-inf"))
         weights = torch.softmax(scores, dim=-1)
         context = torch.bmm(weights.unsqueeze(1).to(memory.dtype), memory).squeeze(1)
         return AttentionState(weights, state.cumulative + weights, context)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tts_kit.models.attention import AttentionState
+from tts_kit.models.attention import AttentionState, outside_window
 
 PRIOR = (0.1, 0.9)  # of the beta-binomial: one token a step in the mean over 11 taps (section 2.3)
 FLOOR = 1e-6  # of the prior, before its logarithm
@@ -59,11 +59,13 @@ class DynamicAttention(nn.Module):
         *,
         kernel: Tensor,
         padding: Tensor | None = None,
+        window: tuple[int, int] | None = None,
     ) -> AttentionState:
         """One step.
 
         ``query`` (B, Q), ``memory`` (B, L, E), ``kernel`` from ``location_kernel``; ``padding``
-        (B, L) is True where a token is padding. ``processed_memory`` is not read.
+        (B, L) is True where a token is padding; ``window``, for inference, keeps the attention
+        near where it was. ``processed_memory`` is not read.
         """
         width = kernel.shape[1]
         last = state.weights
@@ -78,6 +80,8 @@ class DynamicAttention(nn.Module):
         scores = self.v(energies).squeeze(-1).float() + prior  # (B, L)
         if padding is not None:
             scores = scores.masked_fill(padding, float("-inf"))
+        if window is not None:
+            scores = scores.masked_fill(outside_window(state.weights, window), float("-inf"))
         weights = torch.softmax(scores, dim=-1)
         context = torch.bmm(weights.unsqueeze(1).to(memory.dtype), memory).squeeze(1)
         return AttentionState(weights, state.cumulative + weights, context)

@@ -31,7 +31,7 @@ class Tacotron2Output(NamedTuple):
 
 
 class DecoderState(NamedTuple):
-    """What one decoder step hands to the next; order and names as in voice.STATES."""
+    """What one decoder step hands to the next; names as in voice.decoder_state."""
 
     attention_hidden: Tensor  # (B, A)
     attention_cell: Tensor  # (B, A)
@@ -214,20 +214,19 @@ class Decoder(nn.Module):
         memory: Tensor,
         processed_memory: Tensor,
         state: DecoderState,
+        window: tuple[int, int] | None = None,
     ) -> tuple[Tensor, Tensor, DecoderState]:
         """One free-running step, without dropout but for the prenet ``masks`` (layers, B, P).
 
-        ``frame`` (B, n_mels) is the last one predicted, zeros at the start. Returns mel
-        (B, n_mels, r), gate logit (B,) and the next state. The exported graph does the same.
+        ``frame`` (B, n_mels) is the last one predicted, zeros at the start; ``window`` (tokens
+        back, ahead) bounds the attention. Returns mel (B, n_mels, r), gate logit (B,), next state.
         """
         x = torch.cat((self.prenet(frame, masks), state.context), dim=1)
         hidden, cell = self.attention_rnn(x, (state.attention_hidden, state.attention_cell))
         attention = self.attention(
-            hidden,
-            memory,
-            processed_memory,
-            AttentionState(state.attention_weights, state.attention_cumulative, state.context),
+            *(hidden, memory, processed_memory, AttentionState(*state[4:])),
             kernel=self.attention.location_kernel(),
+            window=window,
         )
         x = torch.cat((hidden, attention.context), dim=1).unsqueeze(0)
         carried = (state.decoder_hidden.unsqueeze(0), state.decoder_cell.unsqueeze(0))

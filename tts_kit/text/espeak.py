@@ -44,7 +44,7 @@ class Ipa:
 
 
 class Espeak:
-    """A running espeak-ng; close it, or use it in a ``with`` block.
+    """A running espeak-ng, for any thread; close it, or use it in a ``with`` block.
 
     ``timeout`` are the seconds that one sentence may take, the start of the process included.
     """
@@ -55,6 +55,7 @@ class Espeak:
         self._child: subprocess.Popen[str] | None = None
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._version = ""  # of espeak-ng, once it runs
+        self._one_at_a_time = threading.Lock()
 
     def start(self) -> str:
         """Starts the process if it does not run yet; the version of espeak-ng. Raises
@@ -70,13 +71,14 @@ class Espeak:
         that fails too; DependencyError if espeak-ng is not installed.
         """
         clean, dropped = _clean(sentence, position)
-        for _ in range(_TRIES):
-            deadline = time.monotonic() + self._timeout
-            try:
-                return _read(self._ask(clean, deadline), dropped, position)
-            except (OSError, queue.Empty, ValueError) as error:
-                logger.warning("espeak-ng failed at %d: %r", position, error)
-                self.close()
+        with self._one_at_a_time:
+            for _ in range(_TRIES):
+                deadline = time.monotonic() + self._timeout
+                try:
+                    return _read(self._ask(clean, deadline), dropped, position)
+                except (OSError, queue.Empty, ValueError) as error:
+                    logger.warning("espeak-ng failed at %d: %r", position, error)
+                    self.close()
         raise TextError(
             f"espeak-ng crashed or hung {_TRIES} times on the sentence at position {position}: "
             f"{sentence[:40]!r}; change that text, or use the front end en_arpabet"

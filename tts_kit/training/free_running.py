@@ -38,7 +38,7 @@ def speak_sentences(
         tokens = dev.tokens[i].tolist()
         spoken = free_run(model, tokens, audio=config.audio, stream=config.stream, seed=i)
         healths.append(alignment_health(spoken.alignment))
-        stopped.append(spoken.status == "ok")
+        stopped.append(spoken.status != "truncated")
         alignments[f"{clip.id}, free"] = spoken.alignment
         if i == 0:
             panels = {"recording": dev.audio.mel(i).numpy(), "free-running": spoken.refined}
