@@ -70,9 +70,7 @@ def int4_blocks(weight: FloatArray) -> tuple[npt.NDArray[np.uint8], FloatArray]:
     return levels[..., 0::2] | levels[..., 1::2] << 4, scale[..., 0]
 
 
-def _float_linear(
-    graph: GraphBuilder, x: str, weight: FloatArray, bias: FloatArray | None
-) -> str:
+def _float_linear(graph: GraphBuilder, x: str, weight: FloatArray, bias: FloatArray | None) -> str:
     addend = () if bias is None else (graph.constant(bias),)
     return graph.add("Gemm", x, graph.constant(weight.T), *addend)
 
