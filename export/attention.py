@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from tts_kit.config import Tacotron2Config
 from tts_kit.export.graph import GraphBuilder, Weights
-from tts_kit.export.quantize import Linear
 from tts_kit.models.dynamic_attention import FLOOR, beta_binomial
 
 Offsets = npt.NDArray[np.int64]
@@ -17,9 +16,9 @@ class LocationScores:
     """Location-sensitive attention; its convolution and the dense layer behind it are one matrix.
     The history is the last weights, then the cumulative ones."""
 
-    def __init__(self, config: Tacotron2Config, weights: Weights, linear: Linear) -> None:
+    def __init__(self, config: Tacotron2Config, weights: Weights) -> None:
         self.kernel = config.location_kernel
-        self._weights, self._linear = weights, linear
+        self._weights = weights
 
     def first(self, graph: GraphBuilder, last: str) -> str:
         """The last weights (L,) as the first step of a call sees them."""
@@ -48,7 +47,7 @@ class LocationScores:
         )
         location = graph.constant(kernel.reshape(-1, kernel.shape[2]))
         energies = graph.add("Gemm", windows, location, keys)
-        query = self._linear(graph, hidden, w["attention.query.weight"], None)
+        query = graph.gemm(hidden, w["attention.query.weight"])
         energies = graph.add("Tanh", graph.add("Add", energies, query))
         v = graph.constant(w["attention.v.weight"])
         return graph.add("Gemm", v, energies, valid, transB=1)
@@ -57,10 +56,10 @@ class LocationScores:
 class DynamicScores:
     """Dynamic convolution attention. The history is the last weights."""
 
-    def __init__(self, config: Tacotron2Config, weights: Weights, linear: Linear) -> None:
+    def __init__(self, config: Tacotron2Config, weights: Weights) -> None:
         self.kernel = config.dynamic_kernel
         self._filters, self._prior = config.dynamic_filters, config.dynamic_prior
-        self._weights, self._linear = weights, linear
+        self._weights = weights
 
     def first(self, graph: GraphBuilder, last: str) -> str:
         """The last weights (L,) as the first step of a call sees them: all on the first token
@@ -84,11 +83,11 @@ class DynamicScores:
         """Scores (1, window) from ``hidden`` (1, A), ``windows`` (window, kernel) and ``valid``
         (window,), which is added; ``keys`` is not read."""
         w, width = self._weights, self.kernel
-        query = self._linear(graph, hidden, w["attention.query.weight"], w["attention.query.bias"])
+        query = graph.gemm(hidden, w["attention.query.weight"], w["attention.query.bias"])
         # Rows in the order (tap, filter), so that the filters need no transposition.
         order = np.arange(self._filters * width).reshape(self._filters, width).T.ravel()
         matrix = w["attention.dynamic.weight"][order]
-        filters = self._linear(graph, graph.add("Tanh", query), matrix, None)
+        filters = graph.gemm(graph.add("Tanh", query), matrix)
         filters = graph.add("Reshape", filters, graph.ints(width, self._filters))
         static = w["attention.static_dense.weight"] @ w["attention.static.weight"]
         kernels = graph.add(

@@ -16,7 +16,7 @@ from tts_kit.audio import FloatArray
 from tts_kit.config import StreamConfig, Tacotron2Config
 from tts_kit.export.attention import DynamicScores, LocationScores
 from tts_kit.export.graph import GraphBuilder, Weights
-from tts_kit.export.quantize import linear_of
+from tts_kit.export.quantize import RECURRENT
 from tts_kit.voice import decoder_state
 
 
@@ -30,6 +30,16 @@ class Tables:
     valid: str  # (rows,) 0 for a token, -inf in the margins
     zeros: str  # (T,)
     taps: str  # (window, taps) rows of the history that a token's score is computed from
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step gives."""
+
+    new: dict[str, str]  # what it hands to the next
+    output: str  # (1, width) its frames and its gate
+    alignment: str  # (T,) weights
+    go_on: str  # whether the stop token has not fired
 
 
 def decoder_inputs(graph: GraphBuilder, config: Tacotron2Config, n_mels: int) -> dict[str, str]:
@@ -57,11 +67,11 @@ class DecoderStep:
         profile: str,
     ) -> None:
         self._config, self._weights, self._n_mels = config, weights, n_mels
-        self._linear = linear_of(profile)
+        self._recurrent = RECURRENT[profile]
         self._gate_logit = stream.gate_logit
         self._back, self._ahead = stream.attention_back, stream.attention_ahead
         scores = LocationScores if config.attention == "location" else DynamicScores
-        self._scores = scores(config, weights, self._linear)
+        self._scores = scores(config, weights)
         self._left = self._back + self._scores.kernel // 2
         self.width = config.reduction * n_mels + 1  # of what a step says: its frames and its gate
 
@@ -113,8 +123,8 @@ class DecoderStep:
 
     def __call__(
         self, graph: GraphBuilder, tables: Tables, given: dict[str, str], iteration: str
-    ) -> tuple[dict[str, str], str, str]:
-        """What goes to the next step, the frames and the gate (1, width), the weights (T,)."""
+    ) -> Step:
+        """The nodes of one step."""
         new: dict[str, str] = {}
         x = self._prenet(graph, given["frame"], tables, iteration)
         x = graph.add("Concat", x, given["context"], given["attention_hidden"], axis=1)
@@ -136,14 +146,14 @@ class DecoderStep:
         rnn, new["decoder_cell"] = self._lstm(graph, x, given["decoder_cell"], "decoder_rnn", "_l0")
         new["decoder_hidden"] = rnn
         output = self._project(graph, graph.add("Concat", rnn, context, axis=1))
-        new["frame"] = self._cut(graph, output, self.width - 1 - self._n_mels, self.width - 1)
-        return new, output, alignment
-
-    def go_on(self, graph: GraphBuilder, output: str) -> str:
-        """Whether the stop token of ``output`` lets the loop go on."""
-        gate = self._cut(graph, output, self.width - 1, self.width)
+        sizes = (self.width - 1 - self._n_mels, self._n_mels, 1)
+        parts = [size for size in sizes if size > 0]  # with r = 1 there is no earlier frame
+        *_, new["frame"], gate = graph.split(
+            "Split", output, graph.ints(*parts), outputs=len(parts), axis=1
+        )
         limit = graph.constant(np.array([[self._gate_logit]], dtype=np.float32))
-        return graph.add("Squeeze", graph.add("LessOrEqual", gate, limit), graph.ints(0, 1))
+        go_on = graph.add("Squeeze", graph.add("LessOrEqual", gate, limit), graph.ints(0, 1))
+        return Step(new, output, alignment, go_on)
 
     def finish(
         self,
@@ -180,8 +190,7 @@ class DecoderStep:
 
     def _prenet(self, graph: GraphBuilder, x: str, tables: Tables, iteration: str) -> str:
         for i, masks in enumerate(tables.masks):
-            x = self._linear(graph, x, self._weights[f"prenet.layers.{i}.weight"], None)
-            x = graph.add("Relu", x)
+            x = graph.add("Relu", graph.gemm(x, self._weights[f"prenet.layers.{i}.weight"]))
             x = graph.add("Mul", x, graph.add("Gather", masks, iteration, axis=0))
         return x
 
@@ -211,7 +220,7 @@ class DecoderStep:
         bias = w[f"{name}.bias_ih{suffix}"] + w[f"{name}.bias_hh{suffix}"]
         matrix, bias = (_gates_ifog(x) for x in (matrix, bias))
         size = len(bias) // 4
-        gates = self._linear(graph, x, matrix, bias)
+        gates = self._recurrent(graph, x, matrix, bias)
         ifo, g = graph.split("Split", gates, graph.ints(3 * size, size), outputs=2, axis=1)
         i, f, o = graph.split("Split", graph.add("Sigmoid", ifo), outputs=3, axis=1)
         kept = graph.add("Mul", f, cell)
@@ -224,11 +233,7 @@ class DecoderStep:
             np.concatenate((self._weights[f"projection.{k}"], self._weights[f"gate.{k}"]))
             for k in ("weight", "bias")
         )
-        return self._linear(graph, features, matrix, bias)
-
-    @staticmethod
-    def _cut(graph: GraphBuilder, x: str, start: int, end: int) -> str:
-        return graph.add("Slice", x, graph.ints(start), graph.ints(end), graph.ints(1))
+        return graph.gemm(features, matrix, bias)
 
 
 def _gates_ifog(matrix: FloatArray) -> FloatArray:

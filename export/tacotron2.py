@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +15,7 @@ from tts_kit.export.graph import GraphBuilder, Weights
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.voice import DECODER, ENCODER, POSTNET
 
+LONGEST = 10**9  # tokens: more than any text has
 DECODER_STEP = "decoder_step"  # in no voice but for --debug-graphs
 
 
@@ -56,7 +56,7 @@ def decoder_graph(
     """Up to N free-running steps as one ONNX Loop; inputs and outputs as in docs/voice-format.md.
 
     Ends after the step whose stop token fires (or is no number), after N steps, or after as many
-    as ``stream.max_seconds`` hold.
+    as the longest sentence may have. ``profile`` is a key of ``quantize.RECURRENT``.
     """
     step = DecoderStep(model.config, arrays(model.decoder), audio.n_mels, stream, profile)
     graph = GraphBuilder(DECODER)
@@ -67,15 +67,13 @@ def decoder_graph(
     body.input("step_go_on", (), TensorProto.BOOL)
     shapes = step.shapes()
     given = {name: body.input(f"step_{name}", *shape) for name, shape in shapes.items()}
-    new, output, alignment = step(body, tables, given, iteration)
-    body.result(step.go_on(body, output), (), TensorProto.BOOL)
+    done = step(body, tables, given, iteration)
+    body.result(done.go_on, (), TensorProto.BOOL)
     for name, shape in shapes.items():
-        body.result(new[name], *shape)
-    body.result(output, (1, step.width))
-    body.result(alignment, ("T",))
-    bound = math.ceil(
-        stream.max_seconds * audio.sample_rate / audio.hop_length / model.config.reduction
-    )
+        body.result(done.new[name], *shape)
+    body.result(done.output, (1, step.width))
+    body.result(done.alignment, ("T",))
+    bound = stream.max_steps(LONGEST, audio, model.config.reduction)
     n_steps = graph.add("Gather", graph.add("Shape", inputs["prenet_masks"]), graph.scalar(0))
     n_steps = graph.add("Min", n_steps, graph.scalar(bound))
     *last, outputs, alignments = graph.loop(body, n_steps, list(carried.values()))
@@ -92,9 +90,11 @@ def decoder_step_graph(
     graph = GraphBuilder(DECODER_STEP)
     inputs = decoder_inputs(graph, model.config, audio.n_mels)
     tables, carried = step.prepare(graph, inputs)
-    new, output, alignment = step(graph, tables, carried, graph.scalar(0))
-    outputs, alignments = (graph.add("Unsqueeze", x, graph.ints(0)) for x in (output, alignment))
-    step.finish(graph, new, outputs, alignments, inputs)
+    done = step(graph, tables, carried, graph.scalar(0))
+    outputs, alignments = (
+        graph.add("Unsqueeze", x, graph.ints(0)) for x in (done.output, done.alignment)
+    )
+    step.finish(graph, done.new, outputs, alignments, inputs)
     return graph.build()
 
 
