@@ -3,53 +3,83 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
-import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tts_kit import __version__
+from tts_kit.audio import FloatArray
 from tts_kit.checkpoint import Checkpoint, open_checkpoint
-from tts_kit.config import (
-    AudioConfig,
-    HifiganConfig,
-    StreamConfig,
-    fingerprint,
-    from_dict,
-)
+from tts_kit.config import AudioConfig, HifiganConfig, StreamConfig, fingerprint, from_dict
+from tts_kit.data import ClipAudio, load_split
 from tts_kit.dump_mels import load_acoustic
-from tts_kit.errors import CheckpointError, VoiceError
+from tts_kit.errors import CheckpointError, UsageError, VoiceError
+from tts_kit.export import parity, spoken
 from tts_kit.export.graph import OPSET
-from tts_kit.export.hifigan import vocoder_graph
-from tts_kit.export.parity import Parity, check_parity
-from tts_kit.export.tacotron2 import decoder_step_graph, encoder_graph, postnet_graph
+from tts_kit.export.hifigan import vocoder_full_graph, vocoder_graph
+from tts_kit.export.parity import Models
+from tts_kit.export.quantize import store_as_fp16
+from tts_kit.export.tacotron2 import (
+    decoder_graph,
+    decoder_step_graph,
+    encoder_graph,
+    postnet_graph,
+)
+from tts_kit.export.vocoder_quality import choose_vocoder
 from tts_kit.models.hifigan import Generator
 from tts_kit.runtime import Voice
+from tts_kit.text import Frontend, open_frontend
 from tts_kit.voice import (
+    DECODER,
     DECODER_STEP,
     ENCODER,
+    GRAPHS,
     POSTNET,
+    PROFILES,
     VOCODER,
+    VOCODER_FULL,
+    VOCODER_PROFILES,
     Context,
     VoiceInfo,
-    read_voice,
-    write_voice,
+    build_voice,
+    copy_voice,
+    open_voice,
 )
 
 logger = logging.getLogger(__name__)
 
-UNTRAINED = "this voice is too little trained: it did not end a sentence by itself"
+CALIBRATION_CLIPS, JUDGED_CLIPS = 32, 16
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What a voice says of itself beside its models."""
+    """What a voice says of itself beside its models, and how its graphs are stored."""
 
     name: str = "voice"
     language: str = "en"
     license: str = "as the recordings it was trained on"
     license_file: Path | None = None  # copied into the voice
+    authors: tuple[str, ...] = ()
+    profile: str = "int8"  # of the acoustic graphs: one of PROFILES
+    vocoder_profile: str = "fp32"  # one of VOCODER_PROFILES
+    data: Path | None = None  # stage 0's manifests: clips to make and judge an int8 vocoder with
+    dnsmos: bool = True  # an int8 vocoder is judged by DNSMOS too
+    debug_graphs: bool = False  # decoder_step and vocoder_full as well
+    sentences: int = 50  # that are compared with torch, at most 50
+
+    def __post_init__(self) -> None:
+        for name, known in (("profile", PROFILES), ("vocoder_profile", VOCODER_PROFILES)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}")
+        if self.vocoder_profile == "int8" and self.data is None:
+            raise UsageError(
+                "an int8 vocoder is made with recordings: give --data, stage 0's folder"
+            )
+        if not 1 <= self.sentences <= 50:
+            raise UsageError("sentences must be 1 to 50")
 
 
 def export_voice(
@@ -57,23 +87,28 @@ def export_voice(
     vocoder: Path,
     out: Path,
     *,
-    stream: StreamConfig,
     options: ExportOptions,
+    stream: StreamConfig | None = None,
     force: bool = False,
 ) -> VoiceInfo:
-    """Exports the checkpoints (or run folders, whose newest is taken) to the folder ``out``.
+    """Exports the checkpoints (or run folders, whose newest is taken) to ``out``: a folder, or one
+    file where it ends in ``.voice``.
 
-    Does nothing where ``out`` holds this very voice. Raises CheckpointError for checkpoints that
-    do not fit each other and VoiceError if a graph differs from torch.
+    ``stream`` is by default that of an imported model, else the usual one. Does nothing where
+    ``out`` holds this very voice. Raises CheckpointError for checkpoints that do not fit each other
+    and VoiceError if a graph differs from torch.
     """
     tacotron2, hifigan = open_checkpoint(acoustic), open_checkpoint(vocoder)
+    if stream is None:
+        stream = from_dict(StreamConfig(), tacotron2.meta.get("stream", {}), where="stream.")
+    texts = spoken.read_sentences()[: options.sentences]
     inputs = fingerprint(
         *(tacotron2.manifest, hifigan.manifest, stream, __version__, OPSET),
         {key: str(value) for key, value in dataclasses.asdict(options).items()},
     )
     if not force and _holds(out, inputs):
         logger.info("%s is up to date", out)
-        return read_voice(out)
+        return open_voice(out)
     model, frontend = load_acoustic(tacotron2)
     generator = load_generator(hifigan)
     audio = from_dict(AudioConfig(), tacotron2.meta["audio"])
@@ -82,48 +117,154 @@ def export_voice(
             f"{acoustic} and {vocoder} were trained with different audio settings: "
             "train both with one configuration"
         )
-    info = VoiceInfo(
-        name=options.name,
-        language=options.language,
-        license=options.license,
-        tts_kit=__version__,
-        audio=audio,
-        text=frontend.info,
-        acoustic=model.config,
-        vocoder=generator.config,
-        stream=stream,
-        context=Context(model.config.postnet_context, generator.config.context),
-        opset=OPSET,
-        training={
-            "inputs": inputs,
-            "tacotron2_steps": tacotron2.step,
-            "hifigan_steps": hifigan.step,
-            "hifigan_stage": hifigan.meta["stage"],
-        },
+    models = Models(model, generator, audio, stream)
+    exact = exact_graphs(models, debug=options.debug_graphs)
+    stored = stored_graphs(exact, models, options)
+    write = functools.partial(
+        build_voice,
+        graphs=stored.graphs,
+        license_text=_license_text(options),
+        lexicon_text=frontend.lexicon.canonical,
     )
+    info = _describe(models, frontend, options, _training(tacotron2, hifigan, inputs))
+    info = dataclasses.replace(info, vocoder_profile=stored.storage[VOCODER])
+    report, warnings = check_voice(write(info), exact, stored.storage, models, texts)
+    report["vocoder_quality"] = stored.vocoder_quality
+    warnings = (*warnings, *stored.warnings)
+    info = dataclasses.replace(info, parity=report["summary"], warnings=warnings)
+    return copy_voice(write(info, parity=report), out)
+
+
+def check_voice(
+    draft: VoiceInfo,
+    exact: Mapping[str, bytes],
+    storage: Mapping[str, str],
+    models: Models,
+    texts: Sequence[str],
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """parity.json of a voice, and warnings. The ``exact`` graphs are held to torch, then those that
+    the voice has, then sentences as users will hear them: by the runtime, from the very bytes.
+
+    VoiceError where they are too far apart.
+    """
+    tokens = open_frontend(draft.text, draft.lexicon()).encode(texts[0]).tokens
+    exactly = parity.graph_differences(parity.open_graphs(exact), models, tokens)
+    parity.require_exact(exactly)
+    graphs = parity.open_graphs({name: draft.graph_bytes(name) for name in draft.graphs})
+    nearly = parity.graph_differences(graphs, models, tokens)
+    parity.require_near(nearly, storage)
+    voice = Voice(draft, {name: graphs[name] for name in GRAPHS})
+    sentences = spoken.speak_twice(voice, models, texts)
+    warnings = spoken.require_sound(sentences, profile=draft.profile)
+    summary = {"graph_max": max(d.max for d in exactly.values()), **spoken.summary(sentences)}
+    _log(summary, warnings)
+    report = {
+        "summary": summary,
+        "float32_graphs": parity.to_json(exactly),
+        "stored_graphs": parity.to_json(nearly),
+        "storage": dict(storage),
+        "sentences": spoken.to_json(sentences),
+    }
+    return report, warnings
+
+
+def exact_graphs(models: Models, *, debug: bool = False) -> dict[str, bytes]:
+    """All graphs of a voice in float32."""
+    model, generator, audio, stream = models
     graphs = {
         ENCODER: encoder_graph(model),
-        DECODER_STEP: decoder_step_graph(model, audio.n_mels),
+        DECODER: decoder_graph(model, audio, stream),
         POSTNET: postnet_graph(model, audio.n_mels),
         VOCODER: vocoder_graph(generator, audio.n_mels),
     }
-    texts = {"license_text": _license_text(options), "lexicon_text": frontend.lexicon.canonical}
-    # Checked as users will load it: from a folder, by the runtime.
-    with tempfile.TemporaryDirectory() as scratch:
-        draft = write_voice(Path(scratch) / "voice", info, graphs, **texts)
-        parity = check_parity(Voice.load(draft.folder), model, generator)
-    _report(parity)
-    ended = all(sentence["status"] == "ok" for sentence in parity.sentences)
-    warnings = () if ended else (UNTRAINED,)
-    for warning in warnings:
-        logger.warning("warning: %s", warning)
-    info = dataclasses.replace(info, parity=parity.to_json(), warnings=warnings)
-    return write_voice(out, info, graphs, **texts)
+    if debug:
+        graphs[DECODER_STEP] = decoder_step_graph(model, audio, stream)
+        graphs[VOCODER_FULL] = vocoder_full_graph(generator, audio.n_mels)
+    return graphs
+
+
+class Stored(NamedTuple):
+    """The graphs as a voice has them."""
+
+    graphs: dict[str, bytes]
+    storage: dict[str, str]  # fp32, fp16, int8 or int4, by graph
+    vocoder_quality: dict[str, Any] | None = None  # of an int8 vocoder, whether taken or not
+    warnings: tuple[str, ...] = ()
+
+
+def stored_graphs(exact: Mapping[str, bytes], models: Models, options: ExportOptions) -> Stored:
+    """``exact`` as the profiles store them. An int8 vocoder that does not sound right stays
+    float32, with a warning."""
+    model, _, audio, stream = models
+    graphs, storage = dict(exact), dict.fromkeys(exact, "fp32")
+    if options.profile != "fp32":
+        for name, make in ((DECODER, decoder_graph), (DECODER_STEP, decoder_step_graph)):
+            if name in graphs:
+                quantized = make(model, audio, stream, profile=options.profile)
+                graphs[name], storage[name] = store_as_fp16(quantized), options.profile
+        for name in (ENCODER, POSTNET):
+            graphs[name], storage[name] = store_as_fp16(graphs[name]), "fp16"
+    if options.vocoder_profile == "fp16":
+        for name in {VOCODER, VOCODER_FULL} & set(graphs):
+            graphs[name], storage[name] = store_as_fp16(graphs[name]), "fp16"
+    if options.vocoder_profile != "int8":
+        return Stored(graphs, storage)
+    assert options.data is not None
+    choice = choose_vocoder(
+        exact[VOCODER],
+        models.generator.config,
+        audio=audio,
+        calibration=corpus_mels(options.data, "train", audio, limit=CALIBRATION_CLIPS),
+        sentences=corpus_mels(options.data, "dev", audio, limit=JUDGED_CLIPS),
+        require_dnsmos=options.dnsmos,
+    )
+    graphs[VOCODER], storage[VOCODER] = choice.model, choice.profile
+    warnings = tuple(f"its vocoder is not int8: {reason}" for reason in choice.refusals)
+    return Stored(graphs, storage, choice.to_json(), warnings)
+
+
+def corpus_mels(data: Path, split: str, audio: AudioConfig, *, limit: int) -> list[FloatArray]:
+    """Mels (1, n_mels, F) of at most ``limit`` clips of a split, from all over it."""
+    clips = load_split(data, split, audio)
+    chosen = clips[:: max(1, -(-len(clips) // limit))]
+    recorded = ClipAudio(chosen, audio, cache=None)
+    return [recorded.mel(i).unsqueeze(0).numpy() for i in range(len(chosen))]
+
+
+def _describe(
+    models: Models, frontend: Frontend, options: ExportOptions, training: dict[str, Any]
+) -> VoiceInfo:
+    acoustic, vocoder = models.tacotron2.config, models.generator.config
+    return VoiceInfo(
+        name=options.name,
+        language=options.language,
+        license=options.license,
+        authors=options.authors,
+        tts_kit=__version__,
+        audio=models.audio,
+        text=frontend.info,
+        acoustic=acoustic,
+        vocoder=vocoder,
+        stream=models.stream,
+        context=Context(acoustic.postnet_context, vocoder.context),
+        profile=options.profile,
+        vocoder_profile=options.vocoder_profile,
+        training=training,
+    )
+
+
+def _training(tacotron2: Checkpoint, hifigan: Checkpoint, inputs: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {"inputs": inputs}
+    for name, checkpoint in (("tacotron2", tacotron2), ("hifigan", hifigan)):
+        facts[f"{name}_steps"] = checkpoint.step
+        if origin := checkpoint.meta.get("imported"):
+            facts[f"{name}_source"] = f"{origin['source']} {origin['file']}"
+    return {**facts, "hifigan_stage": hifigan.meta["stage"]}
 
 
 def _holds(out: Path, inputs: str) -> bool:
     try:
-        return bool(read_voice(out).training.get("inputs") == inputs)
+        return bool(open_voice(out).training.get("inputs") == inputs)
     except VoiceError:
         return False
 
@@ -150,12 +291,12 @@ def _license_text(options: ExportOptions) -> str:
         raise VoiceError(f"cannot read the licence {options.license_file}: {error}") from error
 
 
-def _report(parity: Parity) -> None:
-    worst = max(parity.errors.values())
-    logger.info("largest error of a graph against torch: %.2g", worst)
-    for sentence in parity.sentences:
-        logger.info(
-            "stops at step %d (torch %d), audio error %.2g, %s: %s",
-            *(sentence[key] for key in ("steps_onnx", "steps_torch", "audio_error")),
-            *(sentence[key] for key in ("status", "text")),
-        )
+def _log(summary: Mapping[str, Any], warnings: tuple[str, ...]) -> None:
+    logger.info("largest error of a float32 graph against torch: %.2g", summary["graph_max"])
+    logger.info(
+        "%d sentences: %d stop within a step of torch, at most %d steps apart; mel distance %.3g",
+        *(summary["sentences"], summary["stop_within_one_step"]),
+        *(summary["stop_difference_max"], summary["mel_distance"]),
+    )
+    for warning in warnings:
+        logger.warning("WARNING: %s", warning)

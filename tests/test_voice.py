@@ -10,20 +10,39 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_graphs import voice_info
+from small_voice import small_graphs, small_info, small_model
 
-from tts_kit import voice
+from tts_kit import voice_files
 from tts_kit.errors import OutputError, VoiceError
-from tts_kit.voice import GRAPHS, STATES, VoiceInfo, read_voice, state_shapes, write_voice
+from tts_kit.voice import (
+    DEBUG_GRAPHS,
+    GRAPHS,
+    VoiceInfo,
+    build_voice,
+    canonical_hash,
+    copy_voice,
+    open_voice,
+    read_voice,
+    write_voice,
+)
 
-BYTES = {name: f"bytes of {name}".encode() for name in GRAPHS}
+BYTES = small_graphs()
 LEXICON = "gif  JH IH1 F\n"
-FILES = {"voice.json", "LICENSE", "lexicon.txt", *(f"{name}.onnx" for name in GRAPHS)}
+PARITY = {"encoder": {"memory": 1e-7}}
+FILES = {"voice.json", "LICENSE", "lexicon.txt", "parity.json"}
+FILES |= {f"{name}.onnx" for name in GRAPHS}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_voice(tmp_path / "voices" / "tiny", voice_info(), BYTES, "CC0\n", lexicon_text=LEXICON)
+    write_voice(
+        tmp_path / "voices" / "tiny",
+        small_info(),
+        BYTES,
+        "CC0\n",
+        lexicon_text=LEXICON,
+        parity=PARITY,
+    )
     return tmp_path / "voices" / "tiny"
 
 
@@ -33,7 +52,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object], *, sign: bool
     data = json.loads(path.read_text(encoding="utf-8"))
     change(data)
     if sign:
-        data["sha256"] = voice._own_hash(data)
+        data["sha256"] = canonical_hash(data)
     path.write_text(json.dumps(data), encoding="utf-8")
 
 
@@ -44,16 +63,11 @@ def test_what_is_written_is_read_back(folder: Path) -> None:
     assert {name: info.graph_bytes(name) for name in GRAPHS} == BYTES
     assert (folder / "LICENSE").read_text(encoding="utf-8") == "CC0\n"
     assert info.lexicon() == LEXICON
-    written = voice_info()
+    written = small_info()
+    filled = {"graphs", "license_file", "lexicon_file", "parity_file", "files"}
     for field in dataclasses.fields(VoiceInfo):
-        if field.name not in ("graphs", "license_file", "lexicon_file", "folder"):
+        if field.name not in filled:
             assert getattr(info, field.name) == getattr(written, field.name), field.name
-
-
-def test_states_follow_the_configuration() -> None:
-    shapes = state_shapes(voice_info().acoustic, 11)
-    assert tuple(shapes) == STATES
-    assert list(shapes.values()) == [(1, 6), (1, 6), (1, 7), (1, 7), (1, 11), (1, 11), (1, 8)]
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -93,12 +107,12 @@ def test_every_flipped_bit_of_voice_json_is_seen(folder: Path) -> None:
 
 def test_without_verify_graphs_are_checked_when_read(folder: Path) -> None:
     path = folder / "postnet.onnx"
-    path.write_bytes(path.read_bytes().replace(b"bytes", b"Bytes"))
+    path.write_bytes(path.read_bytes().replace(b"refined", b"Refined"))
     info = read_voice(folder, verify=False)
-    with pytest.raises(VoiceError, match="postnet.onnx is damaged"):
+    with pytest.raises(VoiceError, match="postnet.onnx of .* is damaged"):
         info.graph_bytes("postnet")
     path.write_bytes(b"short")
-    with pytest.raises(VoiceError, match="has 5 bytes instead of 16"):
+    with pytest.raises(VoiceError, match="has 5 bytes instead of"):
         read_voice(folder, verify=False)
     path.unlink()
     with pytest.raises(VoiceError, match="postnet.onnx is missing"):
@@ -107,40 +121,100 @@ def test_without_verify_graphs_are_checked_when_read(folder: Path) -> None:
         read_voice(folder, verify=False)
 
 
-CHANGES: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
-    ("other format", lambda d: d.update(format=1), "format 1"),
-    ("true is not 1", lambda d: d.update(format=True), "format True"),
-    ("no format", lambda d: d.pop("format"), "format None"),
-    ("extra key", lambda d: d.update(hook="x"), "unknown key hook"),
-    ("missing key", lambda d: d.pop("opset"), "opset is missing"),
-    ("extra setting", lambda d: d["stream"].update(speed=1), "unknown key stream.speed"),
-    ("missing setting", lambda d: d["audio"].pop("level"), "audio.level is missing"),
-    ("missing graph", lambda d: d["graphs"].pop("postnet"), "graphs.postnet is missing"),
-    ("extra graph", lambda d: d["graphs"].update(x={}), "unknown key graphs.x"),
+Change = Callable[[dict[str, Any]], object]
+CHANGES: list[tuple[str, Change, str, str]] = [
+    ("other format", lambda d: d.update(format=2), "format", "format 2, .* reads 3"),
+    ("true is not 3", lambda d: d.update(format=True), "format", "format True"),
+    ("no format", lambda d: d.pop("format"), "format", "format None"),
+    ("extra key", lambda d: d.update(hook="x"), "metadata-key", "unknown key 'hook"),
+    ("missing key", lambda d: d.pop("masks"), "metadata-key", "missing key 'masks"),
+    (
+        "extra setting",
+        lambda d: d["stream"].update(speed=1),
+        "metadata-key",
+        "unknown key 'stream.speed",
+    ),
+    (
+        "missing setting",
+        lambda d: d["audio"].pop("level"),
+        "metadata-key",
+        "missing key 'audio.level",
+    ),
+    (
+        "missing graph",
+        lambda d: d["graphs"].pop("postnet"),
+        "metadata-key",
+        "missing key 'graphs.postnet",
+    ),
+    ("extra graph", lambda d: d["graphs"].update(x={}), "metadata-key", "unknown key 'graphs.x"),
     (
         "a path",
         lambda d: d["graphs"]["encoder"].update(file="../encoder.onnx"),
+        "metadata-value",
         "graphs.encoder.file must be encoder.onnx",
     ),
-    ("wrong type", lambda d: d.update(opset="17"), "opset must be int"),
-    ("wrong list", lambda d: d.update(warnings="none"), "warnings must be list"),
-    ("section is a list", lambda d: d.update(audio=[]), "audio"),
-    ("bad value", lambda d: d["acoustic"].update(reduction=0), "acoustic.reduction"),
-    ("other hop", lambda d: d["audio"].update(hop_length=16), "hop_length"),
-    ("hash of another type", lambda d: d["graphs"]["encoder"].update(sha256=1), "sha256 must be"),
+    ("wrong type", lambda d: d.update(name=17), "metadata-value", "name must be str"),
+    ("wrong list", lambda d: d.update(warnings="none"), "metadata-value", "warnings must be list"),
+    ("section is a list", lambda d: d.update(audio=[]), "metadata-value", "audio"),
+    (
+        "bad value",
+        lambda d: d["acoustic"].update(reduction=0),
+        "metadata-value",
+        "acoustic.reduction",
+    ),
+    ("other hop", lambda d: d["audio"].update(hop_length=16), "metadata-value", "hop_length"),
+    (
+        "hash of another type",
+        lambda d: d["graphs"]["encoder"].update(sha256=1),
+        "metadata-value",
+        "sha256 must be",
+    ),
+    ("other masks", lambda d: d.update(masks="mt19937"), "metadata-value", "splitmix64-16"),
+    ("other profile", lambda d: d.update(profile="fp8"), "metadata-value", "fp32 or int8 or int4"),
+    (
+        "a state that does not fit",
+        lambda d: d["decoder_state"][0].update(size=7),
+        "interface",
+        "decoder_state does not fit",
+    ),
+    (
+        "another delay",
+        lambda d: d["vocoder_state"].update(delay=7),
+        "interface",
+        "vocoder_state does not fit",
+    ),
+    (
+        "another shape",
+        lambda d: d["graphs"]["postnet"]["inputs"][0].update(shape=[1, 7, "F"]),
+        "interface",
+        "graphs.postnet.inputs do not fit",
+    ),
+    (
+        "an operator fewer",
+        lambda d: d["graphs"]["encoder"]["operators"].pop(),
+        "model-operator",
+        "encoder.onnx needs other operators",
+    ),
+    (
+        "an unknown operator",
+        lambda d: d["graphs"]["encoder"]["operators"].append(["", "If"]),
+        "metadata-value",
+        "operator that no voice needs",
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES]
+    ("change", "code", "message"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES]
 )
 def test_a_foreign_voice_json_is_refused(
-    folder: Path, change: Callable[[dict[str, Any]], object], message: str
+    folder: Path, change: Change, code: str, message: str
 ) -> None:
     edit(folder, change)
     with pytest.raises(VoiceError, match=message) as caught:
         read_voice(folder)
     assert "\n" not in str(caught.value) and "tts-kit export" in str(caught.value)
+    assert caught.value.code == code
 
 
 def test_the_hash_covers_every_value(folder: Path) -> None:
@@ -152,7 +226,7 @@ def test_the_hash_covers_every_value(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{", b"null", b"\xff", b'{"format": 1}', b"[" * 200_000, b" " * 2**21]
+    "content", [b"", b"[]", b"{", b"null", b"\xff", b'{"format": 2}', b"[" * 200_000, b" " * 2**21]
 )
 def test_what_is_not_a_voice_json_is_refused(folder: Path, content: bytes) -> None:
     (folder / "voice.json").write_bytes(content)
@@ -161,26 +235,28 @@ def test_what_is_not_a_voice_json_is_refused(folder: Path, content: bytes) -> No
 
 
 def test_a_folder_that_is_no_voice(tmp_path: Path) -> None:
-    with pytest.raises(VoiceError, match="no voice folder"):
+    with pytest.raises(VoiceError, match="there is no voice"):
         read_voice(tmp_path / "none")
     with pytest.raises(VoiceError, match="not a voice"):
         read_voice(tmp_path)
 
 
 def test_a_voice_replaces_a_voice(folder: Path) -> None:
-    other = {name: data + b"!" for name, data in BYTES.items()}
-    info = write_voice(folder, dataclasses.replace(voice_info(), name="second"), other, "")
+    model = small_model("encoder")
+    model.doc_string = "another one"
+    other = {**BYTES, "encoder": model.SerializeToString()}
+    info = write_voice(folder, dataclasses.replace(small_info(), name="second"), other, "")
     assert info == read_voice(folder)
-    assert info.name == "second" and info.graph_bytes("encoder").endswith(b"!")
+    assert info.name == "second" and info.graph_bytes("encoder") == other["encoder"]
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
 
 
-@pytest.mark.parametrize("fails_at", range(1, 7))
+@pytest.mark.parametrize("fails_at", range(1, 9))
 def test_a_write_that_fails_keeps_the_old_voice(
     folder: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
     before = read_voice(folder)
-    write, calls = voice._write_synced, 0
+    write, calls = voice_files.write_synced, 0
 
     def disk_full(path: Path, data: bytes) -> None:
         nonlocal calls
@@ -189,9 +265,9 @@ def test_a_write_that_fails_keeps_the_old_voice(
             raise OSError(28, "No space left on device")
         write(path, data)
 
-    monkeypatch.setattr(voice, "_write_synced", disk_full)
+    monkeypatch.setattr(voice_files, "write_synced", disk_full)
     with pytest.raises(OutputError, match="No space left"):
-        write_voice(folder, dataclasses.replace(voice_info(), name="second"), BYTES, "")
+        write_voice(folder, dataclasses.replace(small_info(), name="second"), BYTES, "")
     assert read_voice(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
 
@@ -200,8 +276,8 @@ def test_a_kill_between_the_renames_loses_nothing(folder: Path) -> None:
     shutil.move(folder, folder.with_name(".tiny.old"))
     (folder.with_name(".tiny.new")).mkdir()
     with pytest.raises(VoiceError, match="not plain JSON"):
-        write_voice(folder, dataclasses.replace(voice_info(), parity={"x": object()}), BYTES, "")
-    write_voice(folder, dataclasses.replace(voice_info(), name="second"), BYTES, "")
+        write_voice(folder, dataclasses.replace(small_info(), parity={"x": object()}), BYTES, "")
+    write_voice(folder, dataclasses.replace(small_info(), name="second"), BYTES, "")
     assert read_voice(folder).name == "second"
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
 
@@ -212,17 +288,47 @@ def test_what_is_not_a_voice_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     for name in ("mine", "file"):
         with pytest.raises(OutputError, match="is not a voice"):
-            write_voice(tmp_path / name, voice_info(), BYTES, "")
+            write_voice(tmp_path / name, small_info(), BYTES, "")
     with pytest.raises(OutputError, match="cannot write"):
-        write_voice(tmp_path / "file" / "voice", voice_info(), BYTES, "")
+        write_voice(tmp_path / "file" / "voice", small_info(), BYTES, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine"]
     (tmp_path / "empty").mkdir()
-    write_voice(tmp_path / "empty", voice_info(), BYTES, "")
+    write_voice(tmp_path / "empty", small_info(), BYTES, "")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}])
 def test_facts_that_are_not_json_are_refused(tmp_path: Path, value: object) -> None:
-    info = dataclasses.replace(voice_info(), parity={"mel": value})
+    info = dataclasses.replace(small_info(), parity={"mel": value})
     with pytest.raises(VoiceError, match="not plain JSON"):
         write_voice(tmp_path / "v", info, BYTES, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_graphs_come_along(tmp_path: Path) -> None:
+    graphs = small_graphs(debug=True)
+    info = write_voice(tmp_path / "v", small_info(), graphs, "CC0\n")
+    assert set(info.graphs) == {*GRAPHS, *DEBUG_GRAPHS}
+    assert {name: info.graph_bytes(name) for name in info.graphs} == graphs
+
+
+def test_a_voice_in_memory(tmp_path: Path) -> None:
+    info = build_voice(small_info(), BYTES, "CC0\n", parity=PARITY)
+    assert {name: info.graph_bytes(name) for name in GRAPHS} == BYTES
+    assert copy_voice(info, tmp_path / "v") == info == open_voice(tmp_path / "v")
+    assert info.vocoder_state == 24 and ("", "Loop") in info.operators
+
+
+def test_other_files_of_the_folder_are_left_alone(folder: Path) -> None:
+    before = read_voice(folder)
+    (folder / "README.md").write_text("mine", encoding="utf-8")
+    (folder / "sub").mkdir()
+    assert read_voice(folder) == before
+
+
+def test_a_graph_that_does_not_fit_is_never_written(tmp_path: Path) -> None:
+    info = small_info()
+    info = dataclasses.replace(info, audio=dataclasses.replace(info.audio, n_mels=7))
+    with pytest.raises(VoiceError, match="other inputs or outputs") as caught:
+        write_voice(tmp_path / "v", info, BYTES, "")
+    assert caught.value.code == "model-interface"
     assert list(tmp_path.iterdir()) == []

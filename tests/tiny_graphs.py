@@ -68,7 +68,6 @@ def voice_info(*, reduction: int = 1, stream: StreamConfig | None = None) -> Voi
         vocoder=HIFIGAN,
         stream=stream or STREAM,
         context=Context(postnet=config.postnet_context, vocoder=VOCODER_CONTEXT),
-        opset=17,
         training={"steps": 0},
         parity={"encoder": 0.0},
         warnings=("random weights",),
@@ -215,7 +214,8 @@ def _step(
     )
     attention_cell = b.op("Add", b.op("Mul", "attention_cell", b.constant(0.5)), attention_hidden)
     decoder_cell = b.op("Add", "decoder_cell", b.constant(1.0))
-    steps = b.op("ReduceMean", decoder_cell, keepdims=0)  # (): steps so far
+    steps = b.op("ReduceSum", decoder_cell, keepdims=0)
+    steps = b.op("Mul", steps, b.constant(1.0 / c.decoder_rnn_dim))  # (): steps so far
     weights, attention = _attend(b, c, attention_hidden, steps, info.stream, stop_after)
     memory = b.op("Squeeze", "memory", b.constant([0], np.int64))
     context = b.op("MatMul", weights, memory)  # (1, E)
@@ -226,7 +226,8 @@ def _step(
         "decoder_hidden",
     )
     gate = b.op("Sub", steps, b.constant(stop_after - 0.5), to="gate_out")
-    more = b.op("LessOrEqual", gate, b.constant(info.stream.gate_logit), to="more")
+    more = b.op("LessOrEqual", gate, b.constant(info.stream.gate_logit))
+    more = b.op("Reshape", more, b.constant([], np.int64), to="more")
     too_late = b.op("Greater", steps, b.constant(bad_after + 0.5))
     bad = b.op("Where", too_late, b.constant(bad_value), b.constant(0.0))
     joined = b.op("Concat", decoder_hidden, context, axis=1)
@@ -262,17 +263,17 @@ def _attend(
     """Weights (1, L) around a place that moves from the first token to the last one, and the next
     ``attention``."""
     both = b.constant([2], np.int64)
-    axis = b.constant(0, np.int64)
     last = b.slice("attention_in", 0, 1, 0)
     cumulative = b.slice("attention_in", 1, 2, 0)
     length = b.op("Gather", b.op("Shape", "attention_in"), b.constant(1, np.int64), axis=0)
-    tokens = b.op("Range", axis, length, b.constant(1, np.int64))
-    tokens = b.cast(tokens)
+    end = b.op("Unsqueeze", length, b.constant([0], np.int64))
+    first = b.constant([0], np.int64)
+    tokens = b.op("Slice", b.constant(np.arange(1024, dtype=np.float32)), first, end, first)
     size = b.cast(length)
     speed = 1.0 / (stop_after if stop_after < NEVER else 120.0)
     place = b.op("Mul", b.op("Mul", steps, b.constant(speed)), b.op("Sub", size, b.constant(1.0)))
     away = b.op("Sub", tokens, place)
-    score = b.op("Neg", b.op("Mul", away, away))  # (L,)
+    score = b.op("Mul", b.op("Mul", away, away), b.constant(-1.0))  # (L,)
     query = b.op("MatMul", hidden, b.weight(c.attention_rnn_dim, c.attention_dim, scale=0.2))
     content = b.op("MatMul", "processed_memory", b.op("Unsqueeze", query, both))  # (1, L, 1)
     score = b.op("Add", score, b.op("Squeeze", content, both))  # (1, L)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -160,6 +161,29 @@ def latest_checkpoint(run: Path) -> Checkpoint | None:
             continue
         return checkpoint
     return None
+
+
+def read_foreign(path: Path) -> dict[str, Any]:
+    """What another program's ``torch.save`` wrote, if it is a dict of tensors and plain data.
+
+    Nothing else is ever built, so that a file cannot run code: CheckpointError names what it holds.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no file {path}: name the checkpoint file to import")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can raise anything
+        if kind := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise CheckpointError(
+                f"{path} holds {kind[1]}, which is not loaded because it could run code; where you "
+                "trust it, keep its weights alone: torch.save({k: v for k, v in torch.load(FILE, "
+                "weights_only=False).items() if k in ('state_dict', 'iteration', 'generator', "
+                "'mpd', 'msd', 'steps')}, NEW_FILE)"
+            ) from error
+        raise CheckpointError(f"{path} is damaged or not of torch.save: fetch it again") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path} holds a {type(found).__name__}, not a dict of weights")
+    return found
 
 
 def _open(folder: Path) -> Checkpoint:

@@ -2,67 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tts_kit import __version__
+from tts_kit import __version__, cli_voice
+from tts_kit.cli_errors import PATH as _PATH
+from tts_kit.cli_errors import run_command
 from tts_kit.config import TextConfig
-from tts_kit.errors import (
-    DependencyError,
-    OutputError,
-    TextError,
-    TtsKitError,
-    UsageError,
-    VoiceError,
-)
-
-_PATH = click.Path(path_type=Path)
-
-
-def run_command(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Runs a command's one call; an error that a user can cause becomes one line and its code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        return call(*args, **kwargs)
-    except TtsKitError as error:
-        _fail(str(error), error.exit_code)
-    except BrokenPipeError:  # whoever read the output has gone
-        sys.exit(OutputError.exit_code)
-    except OSError as error:
-        _fail(f"{error.filename or 'output'}: {error.strerror}", OutputError.exit_code)
-    except ModuleNotFoundError as error:
-        extra = _extra_of(error.name or "")
-        if extra is None:
-            raise
-        _fail(
-            f'this command needs {error.name}: pip install "tts-kit[{extra}]"',
-            DependencyError.exit_code,
-        )
-
-
-def _fail(message: str, exit_code: int) -> None:
-    click.echo(f"error: {message}", err=True)
-    sys.exit(exit_code)
-
-
-def _extra_of(module: str) -> str | None:
-    """The extra that installs a package the base install lacks."""
-    train = (
-        "accelerate librosa matplotlib onnx pandas pocketsphinx safetensors soxr torch torchaudio"
-    )
-    extras = {name: "train" for name in f"{train} tqdm yaml".split()} | {"onnxruntime": "cpu"}
-    return extras.get(module.split(".")[0])
+from tts_kit.errors import TextError, UsageError, VoiceError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """From a folder of recordings to a small streaming ONNX voice."""
+
+
+main.add_command(cli_voice.export)
+main.add_command(cli_voice.import_command)
 
 
 @main.command()
@@ -152,42 +112,6 @@ def _dump(conf: Path, data: Path, acoustic: Path, out: Path, force: bool) -> Non
 
     written = dump_mels(load_config(conf), data, acoustic, out, force=force)
     click.echo(f"dump: {written} mels written to {out}" if written else "dump: done", err=True)
-
-
-@main.command()
-@click.argument("acoustic", type=_PATH)
-@click.argument("vocoder", type=_PATH)
-@click.option("-o", "--out", type=_PATH, required=True, help="The voice folder.")
-@click.option("--conf", type=_PATH, help="YAML whose `stream` section the voice gets.")
-@click.option("--name", help="Name of the voice. [default: the voice folder's name]")
-@click.option("--language", help="Language code stored in the voice.")
-@click.option("--license", help="Licence stored in the voice.")
-@click.option("--license-file", type=_PATH, help="Licence text to pack.")
-@click.option("--force", is_flag=True, help="Export even if nothing changed.")
-def export(
-    acoustic: Path, vocoder: Path, out: Path, conf: Path | None, force: bool, **options: Any
-) -> None:
-    """Stage 5: turn an ACOUSTIC and a VOCODER checkpoint into a voice."""
-    run_command(_export, acoustic, vocoder, out, conf, force, options)
-
-
-def _export(
-    acoustic: Path,
-    vocoder: Path,
-    out: Path,
-    conf: Path | None,
-    force: bool,
-    options: dict[str, Any],
-) -> None:
-    from tts_kit.config import StreamConfig, load_config
-    from tts_kit.export import ExportOptions, export_voice
-
-    stream = load_config(conf).stream if conf else StreamConfig()
-    given = {key: value for key, value in options.items() if value is not None}
-    packed = ExportOptions(**{"name": out.resolve().name, **given})
-    info = export_voice(acoustic, vocoder, out, stream=stream, options=packed, force=force)
-    size = sum(graph.size for graph in info.graphs.values()) / 1e6
-    click.echo(f"voice: {out} ({size:.1f} MB)", err=True)
 
 
 @main.command()
@@ -350,28 +274,35 @@ def _text(
 @click.argument("voice", type=_PATH)
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
 def info(voice: Path, as_json: bool) -> None:
-    """Check a VOICE folder and show what it is."""
+    """Check a VOICE (folder or .voice file) and show what it is."""
     run_command(_info, voice, as_json)
 
 
 def _info(voice: Path, as_json: bool) -> None:
-    from tts_kit.voice import METADATA_FILE, read_voice
+    from tts_kit.voice import describe, metadata_text, open_voice
 
-    found = read_voice(voice)
+    found = open_voice(voice)
     if as_json:
-        click.echo((voice / METADATA_FILE).read_text(encoding="utf-8"))
+        click.echo(metadata_text(found), nl=False)
         return
-    rows = {
-        "name": found.name,
-        "language": found.language,
-        "licence": found.license,
-        "sample rate": f"{found.audio.sample_rate} Hz",
-        "text": f"{found.text.frontend} {found.text.version}, {len(found.text.symbols)} symbols",
-        "trained": ", ".join(f"{k} {v}" for k, v in found.training.items() if k != "inputs"),
-        **{g: f"{f.size / 1e6:.2f} MB" for g, f in found.graphs.items()},
-    }
-    for key, value in [*rows.items(), *(("warning", warning) for warning in found.warnings)]:
+    for key, value in describe(found):
         click.echo(f"{key:14} {value}")
+
+
+@main.command()
+@click.argument("voice", type=_PATH)
+@click.option("-o", "--out", type=_PATH, required=True, help="NAME.voice, or a new folder.")
+def pack(voice: Path, out: Path) -> None:
+    """Copy a VOICE into one file NAME.voice, or from there into a folder."""
+    run_command(_pack, voice, out)
+
+
+def _pack(voice: Path, out: Path) -> None:
+    from tts_kit.voice import copy_voice, open_voice
+
+    copied = copy_voice(open_voice(voice, verify=False), out)
+    size = sum(graph.size for graph in copied.graphs.values()) / 1e6
+    click.echo(f"voice: {out} ({size:.1f} MB)", err=True)
 
 
 @main.group()

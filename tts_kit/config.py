@@ -8,6 +8,7 @@ single values. An unknown key is an error, so that a misspelt setting never pass
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -546,13 +547,18 @@ def from_dict(base: T, data: Any, *, where: str = "") -> T:
     values = dict(data)
     if "preset" in values:
         base = _preset(base, values.pop("preset"), where)
-    hints = typing.get_type_hints(type(base))
+    hints = _hints(type(base))
     unknown = sorted(set(values) - set(hints), key=str)
     if unknown:
         raise ConfigError(f"unknown key {where}{unknown[0]}; known: {', '.join(sorted(hints))}")
     for name, value in values.items():
         values[name] = _convert(hints[name], value, f"{where}{name}", getattr(base, name))
     return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

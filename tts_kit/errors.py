@@ -29,9 +29,17 @@ class CheckpointError(TtsKitError):
 
 
 class VoiceError(TtsKitError):
-    """A voice folder is missing, damaged or of another format."""
+    """A voice is missing, damaged or of another format.
+
+    ``code`` is a short word for programs, the same in every version; docs/voice-format.md lists
+    all of them.
+    """
 
     exit_code = 5
+
+    def __init__(self, message: str, *, code: str = "unusable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class TextError(TtsKitError):

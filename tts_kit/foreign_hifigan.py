@@ -70,13 +70,15 @@ def read(
     named = _STEP.fullmatch(file.name)
     step = int(named[1]) if named else 0
     if discriminators is not None:
-        networks["discriminators"], steps = _discriminators(discriminators, sizes)
-        if named and steps != step:
+        judges = read_foreign(discriminators)
+        steps = judges.get("steps")
+        if not isinstance(steps, int) or (named and steps != step):
             raise CheckpointError(
                 f"{discriminators} is of step {steps}, {file} of step {step}: take the pair of one "
                 "step"
             )
         step = steps
+        networks["discriminators"] = _discriminators(discriminators, judges, sizes)
     return Imported(SOURCE, step, networks, {"audio": audio, "vocoder": sizes})
 
 
@@ -124,8 +126,7 @@ def _generator_rules(sizes: HifiganConfig) -> list[tuple[str, str]]:
     return rules
 
 
-def _discriminators(file: Path, sizes: HifiganConfig) -> tuple[dict[str, Tensor], int]:
-    data = read_foreign(file)
+def _discriminators(file: Path, data: Mapping[str, Any], sizes: HifiganConfig) -> dict[str, Tensor]:
     with torch.device("meta"):
         wanted = Discriminators(sizes).state_dict()
     weights: dict[str, Tensor] = {}
@@ -133,10 +134,7 @@ def _discriminators(file: Path, sizes: HifiganConfig) -> tuple[dict[str, Tensor]
         part = {name: value for name, value in wanted.items() if name.startswith(ours)}
         found = state_dict_of(file, data, key)
         weights |= translate(file, found, part, lambda name: _their_name(name, _JUDGES))
-    steps = data.get("steps")
-    if not isinstance(steps, int):
-        raise CheckpointError(f"{file} is no do_... file of {SOURCE}: it does not tell its step")
-    return weights, steps
+    return weights
 
 
 def _their_name(name: str, rules: list[tuple[str, str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tts_kit.config import AudioConfig, StreamConfig, Tacotron2Config
+from tts_kit.config import AudioConfig, StreamConfig, Tacotron2Config, from_dict
 from tts_kit.errors import CheckpointError, UsageError
 from tts_kit.foreign import Imported, rename, state_dict_of, translate
 from tts_kit.models.tacotron2 import Tacotron2
@@ -83,12 +84,7 @@ def read(file: Path, data: Mapping[str, Any], hparams: str, symbols: Path | None
         real = {"n_mel_channels": n_mels, "n_symbols": rows}.get(name) or getattr(config, size)
         if given.get(name, real) != real:
             raise CheckpointError(f"{file} has {name}={real}, --hparams says {given[name]:g}")
-    audio = AudioConfig(
-        n_mels=n_mels,
-        level=None,  # their recordings are taken as they are
-        trim=None,
-        **{ours: _whole(given[theirs]) for theirs, ours in _AUDIO.items() if theirs in given},
-    )
+    audio = _audio(n_mels, given)
     table = _table(file, rows, symbols)
     with torch.device("meta"):
         wanted = Tacotron2(rows, n_mels, config).state_dict()
@@ -167,20 +163,26 @@ def _parse(hparams: str) -> dict[str, float]:
     return given
 
 
+def _audio(n_mels: int, given: Mapping[str, float]) -> AudioConfig:
+    """Their recordings' loudness and silence are taken as they are."""
+    base = AudioConfig(n_mels=n_mels, level=None, trim=None)
+    values = {ours: _whole(given[theirs]) for theirs, ours in _AUDIO.items() if theirs in given}
+    return from_dict(base, values, where="audio.")
+
+
 def _with_dropout(config: Tacotron2Config, given: Mapping[str, float]) -> Tacotron2Config:
     """Dropout of the attention LSTM matters only to further training."""
-    import dataclasses
-
     return dataclasses.replace(config, rnn_dropout=given.get(_DROPOUT, config.rnn_dropout))
 
 
 def _stream(given: Mapping[str, float], audio: AudioConfig) -> StreamConfig:
     """Their cap of 1000 steps cuts sentences of twelve seconds; it is a guard and no part of the
     model, so ours, which follows the text's length, stays unless ``hparams`` gives one."""
-    settings = {"gate_threshold": given.get("gate_threshold", 0.5)}
+    stream = StreamConfig(gate_threshold=given.get("gate_threshold", 0.5))
     if steps := given.get("max_decoder_steps"):
-        settings["max_seconds"] = steps * audio.hop_length / audio.sample_rate
-    return StreamConfig(**settings)
+        seconds = steps * audio.hop_length / audio.sample_rate
+        stream = dataclasses.replace(stream, max_seconds=seconds)
+    return stream
 
 
 def _table(file: Path, rows: int, symbols: Path | None) -> TextInfo:

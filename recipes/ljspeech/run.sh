@@ -103,5 +103,5 @@ fi
 if runs 5; then
     announce 5 "export"
     tts-kit export "$exp/tacotron2" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
-        --name "$tag" $force
+        --name "$tag" --data "$data" $force
 fi

@@ -6,8 +6,9 @@ their symbols become tokens. Training and the device run the very same code.
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -50,7 +51,7 @@ class WordTokens(NamedTuple):
 
 @dataclass(frozen=True)
 class Encoded:
-    """One piece to be spoken at once. ``tokens`` end with the end symbol."""
+    """One piece to be spoken at once. ``tokens`` end with the end symbol, if the voice has one."""
 
     tokens: tuple[int, ...]
     normalized: str
@@ -74,8 +75,6 @@ class Pronouncer(Protocol):
     version: str
     symbols: tuple[str, ...]
 
-    def __init__(self, lexicon: Lexicon) -> None: ...
-
     def pronounce(self, spoken: Sequence[Spoken]) -> list[tuple[tuple[str, ...], ...]]:
         """For each entry of one sentence its words, each a tuple of symbols; none for a mark."""
         ...
@@ -98,9 +97,9 @@ class _Unit(NamedTuple):
 class Frontend:
     """Text to tokens by a ``Pronouncer``, with the voice's own lexicon."""
 
-    def __init__(self, pronouncer: type[Pronouncer], lexicon: Lexicon) -> None:
+    def __init__(self, pronouncer: Callable[[Lexicon], Pronouncer], lexicon: Lexicon) -> None:
         self.lexicon = lexicon
-        self._kind, self._pronouncer = pronouncer, pronouncer(lexicon)
+        self._make, self._pronouncer = pronouncer, pronouncer(lexicon)
         own = self._pronouncer
         self.info = TextInfo(own.name, own.version, own.symbols, lexicon.sha256)
         self._index = {symbol: token for token, symbol in enumerate(self.info.symbols)}
@@ -128,7 +127,7 @@ class Frontend:
         """
         pronouncer = self._pronouncer
         if lexicon is not None:
-            pronouncer = self._kind(lexicon.over(self.lexicon))
+            pronouncer = self._make(lexicon.over(self.lexicon))
         warned = False
         for segment in segments(text):
             spoken, dropped = speak(segment)
@@ -148,14 +147,16 @@ class Frontend:
                 )
                 dropped, pause = (), None
 
-    @staticmethod
-    def _units(spoken: Sequence[Spoken], pronouncer: Pronouncer) -> list[_Unit]:
+    def _units(self, spoken: Sequence[Spoken], pronouncer: Pronouncer) -> list[_Unit]:
         pronounced = pronouncer.pronounce(spoken)
         units: list[_Unit] = []
+        lost_gap = False  # of a mark that the voice has no symbol for
         for item, gap, words in zip(spoken, gaps(spoken), pronounced, strict=True):
-            span = item.start, item.end
+            span, gap = (item.start, item.end), gap or lost_gap
+            lost_gap = item.kind == "mark" and item.text not in self._index and gap
             if item.kind == "mark":
-                units.append(_Unit(item.text, *span, (item.text,), gap, word=False))
+                if item.text in self._index:
+                    units.append(_Unit(item.text, *span, (item.text,), gap, word=False))
                 continue
             texts = item.text.split()
             if len(texts) != len(words):  # phonemes of the caller's
@@ -183,22 +184,31 @@ class Frontend:
                 before = words.pop()
                 said, start = f"{before.text} {said}".rstrip(), before.token_start
             words.append(WordTokens(said, *span, start, len(tokens)))
-        tokens.append(self._index[END])
+        if END in self._index:
+            tokens.append(self._index[END])
         return Encoded(tuple(tokens), "".join(shown), tuple(words))
 
 
-def load_frontend(name: str, *, lexicon: Lexicon | None = None) -> Frontend:
-    """The front end called ``name``, one of ``FRONTENDS``."""
-    return Frontend(_pronouncer(name), lexicon or Lexicon())
+def load_frontend(
+    name: str, *, lexicon: Lexicon | None = None, symbols: Sequence[str] | None = None
+) -> Frontend:
+    """The front end called ``name``, one of ``FRONTENDS``. ``symbols`` is another table for
+    ``en_char``; the others have theirs, UsageError where it differs."""
+    frontend = Frontend(_pronouncer(name, symbols), lexicon or Lexicon())
+    if symbols is not None and tuple(symbols) != frontend.symbols:
+        raise UsageError(f"the text front end {name} takes no other symbols: use en_char")
+    return frontend
 
 
 def open_frontend(info: TextInfo, lexicon: str) -> Frontend:
     """The front end that a checkpoint or voice was made with, and the text of its lexicon.
 
-    VoiceError where this version has another one, because its tokens would mean other sounds.
+    The symbols of ``en_char`` are those of ``info``. VoiceError where this version has another
+    front end, because its tokens would mean other sounds.
     """
+    table = info.symbols if info.frontend == Characters.name else None
     try:
-        frontend = load_frontend(info.frontend, lexicon=Lexicon.parse(lexicon))
+        frontend = load_frontend(info.frontend, lexicon=Lexicon.parse(lexicon), symbols=table)
     except (UsageError, TextError) as error:
         raise VoiceError(str(error)) from error
     if difference := _difference(info, frontend.info):
@@ -209,11 +219,11 @@ def open_frontend(info: TextInfo, lexicon: str) -> Frontend:
     return frontend
 
 
-def _pronouncer(name: str) -> type[Pronouncer]:
+def _pronouncer(name: str, symbols: Sequence[str] | None) -> Callable[[Lexicon], Pronouncer]:
     if name == Arpabet.name:
         return Arpabet
     if name == Characters.name:
-        return Characters
+        return Characters if symbols is None else functools.partial(Characters, symbols=symbols)
     if name == "en_espeak":  # needs processes and threads, the others load faster without
         from tts_kit.text.espeak_words import EspeakWords
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 
-from tts_kit.text.phonemes import PHONEMES
+from tts_kit.text.phonemes import PHONEMES, is_vowel
 
 PAD = "_"  # token 0
 END = "~"  # token 1, appended to every encoded text
@@ -20,3 +20,12 @@ IPA_SIGNS: tuple[str, ...] = (
     *"çɬɣβʁøyœɲɕʑʈɖɫɨ\u0303\u0329\u032f",
 )
 IPA = (PAD, END, BORDER, *IPA_SIGNS, *MARKS)
+# The 148 tokens of NVIDIA/tacotron2, a table of keithito/tacotron. It has no end symbol; models
+# trained with the published file lists have never heard an upper-case letter or a phoneme ("@").
+KEITHITO = (
+    *(PAD, "-"),
+    *"!'(),.:;? ",
+    *string.ascii_uppercase,
+    *string.ascii_lowercase,
+    *(f"@{name}" for name in sorted({p[:2] for p in PHONEMES if is_vowel(p)} | {*PHONEMES})),
+)
