@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from tts_kit import __version__
+from tts_kit import __version__, cli_evaluate
 from tts_kit.config import TextConfig
 from tts_kit.errors import (
     DependencyError,
@@ -63,6 +63,10 @@ def _extra_of(module: str) -> str | None:
 @click.version_option(__version__)
 def main() -> None:
     """From a folder of recordings to a small streaming ONNX voice."""
+
+
+main.add_command(cli_evaluate.evaluate)
+main.add_command(cli_evaluate.compare)
 
 
 @main.command()
