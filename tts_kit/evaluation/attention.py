@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tts_kit.audio import FloatArray
 
-UNREAD = 0.25  # of a decoder step: a token that gets less attention in all was passed over
+UNREAD = 0.2  # a token whose weight stays below this at every step was passed over
 BACK = 3  # tokens back that are a return; less is the flutter of a sound attention
 RETURN_SECONDS = 0.06  # that a return lasts at least; one step may flicker
 STALL_SECONDS = 1.0  # on a token and its neighbour; no sound and hardly a pause lasts so long
@@ -45,7 +45,7 @@ class AttentionFailures:
 def attention_failures(attention: Attention) -> AttentionFailures:
     """Looks for the four ways in which attention fails.
 
-    A word is skipped if more than half of its tokens got less than ``UNREAD`` of a step. Words are
+    A word is skipped if more than half of its tokens never got the weight ``UNREAD``. Words are
     repeated where the most attended token lies ``BACK`` or more before one that it has dwelt on,
     for ``RETURN_SECONDS``. It stalls where it stays on two neighbouring tokens for
     ``STALL_SECONDS``.
@@ -66,7 +66,7 @@ def _steps(seconds: float, attention: Attention, *, at_least: int) -> int:
 
 
 def _skipped(alignment: FloatArray, words: Sequence[tuple[int, int]]) -> tuple[int, ...]:
-    unread = alignment.sum(axis=0, dtype=np.float64) < UNREAD
+    unread = alignment.max(axis=0) < UNREAD
     return tuple(
         index for index, (start, end) in enumerate(words) if unread[start:end].mean() > 0.5
     )
@@ -94,13 +94,13 @@ def _inside(peaks: npt.NDArray[np.intp], start: int, end: int) -> bool:
 
 
 def _stalled(peaks: npt.NDArray[np.intp], steps: int) -> tuple[int, ...]:
-    """The lower token of each stall."""
+    """The token of each stall that was attended most often."""
     found: list[int] = []
     start = after = 0
     for step in range(len(peaks)):
         while np.ptp(peaks[start : step + 1]) > 1:
             start += 1
         if step - start + 1 >= steps and start >= after:
-            found.append(int(peaks[start : step + 1].min()))
+            found.append(int(np.bincount(peaks[start : step + 1]).argmax()))
             after = step + 1  # the next one begins behind this
     return tuple(found)

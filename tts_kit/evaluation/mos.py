@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tts_kit.audio import FloatArray, resample
+from tts_kit.errors import UsageError
 from tts_kit.evaluation.backends import load_backend
 
 DNSMOS = "dnsmos"
@@ -65,10 +66,10 @@ def load_mos(spec: str) -> MosModel:
 
 
 def checked(scores: Mapping[str, float], model: str) -> dict[str, float]:
-    """``scores`` as plain finite numbers; ValueError where ``model`` gave something else."""
+    """``scores`` as plain finite numbers; UsageError where ``model`` gave something else."""
     plain = {str(key): float(value) for key, value in scores.items()}
     if not plain or not all(math.isfinite(value) for value in plain.values()):
-        raise ValueError(f"{model} gave the scores {dict(scores)}, not finite numbers")
+        raise UsageError(f"--mos {model} gave {dict(scores)}: it must give finite numbers")
     return plain
 
 
