@@ -11,7 +11,7 @@ import numpy as np
 
 from tts_kit.aligner import Aligner, AlignmentError
 from tts_kit.audio import FloatArray, normalize_level, read_audio, resample, trim_silence
-from tts_kit.audio_header import AudioError
+from tts_kit.audio_header import NO_SAMPLES, AudioError
 from tts_kit.errors import EvaluationError
 from tts_kit.evaluation.attention import Attention, attention_failures
 from tts_kit.evaluation.backends import NONE
@@ -148,6 +148,8 @@ def read_source(job: Job, source: Source) -> Sound:
         try:
             return Sound(*read_audio(source))
         except AudioError as error:
+            if error.detail == NO_SAMPLES:  # a system that said nothing: measured as such
+                return Sound(np.zeros(0, np.float32), HEARING.sample_rate)
             raise EvaluationError(f"{job.system}, clip {job.id}: {error}") from error
     if source.wav.ndim != 1 or not np.isfinite(source.wav).all():
         raise EvaluationError(f"{job.system}, clip {job.id}: samples are not one row of numbers")

@@ -23,8 +23,10 @@ def similarity(a: FloatArray, b: FloatArray) -> float:
 
     Only shifts count where at least half the energy of one of the two meets the other.
     """
+    if not len(a) or not len(b):
+        return 0.0
     x, y = a - np.mean(a, dtype=np.float64), b - np.mean(b, dtype=np.float64)
-    if not len(x) or not len(y) or not x.any() or not y.any():
+    if not x.any() or not y.any():
         return 0.0
     lags = np.arange(-(len(y) - 1), len(x))
     size = 1 << (len(lags) - 1).bit_length()

@@ -179,7 +179,9 @@ def _read_system(name: str, entry: dict[str, Any]) -> SystemResult:
 
 
 def _read_clip(clip_id: str, entry: dict[str, Any]) -> ClipResult:
-    measures = {str(key): Ratio(*map(float, pair)) for key, pair in entry["measures"].items()}
+    measures = {}
+    for key, (numerator, denominator) in entry["measures"].items():
+        measures[str(key)] = Ratio(float(numerator), float(denominator))
     for key, ratio in measures.items():
         if not all(map(math.isfinite, ratio)) or ratio.denominator <= 0:
             raise ValueError(f"the measure {key} of clip {clip_id}")
