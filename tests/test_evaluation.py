@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +327,32 @@ def test_a_damaged_report_is_refused(
     file.write_text("no JSON")
     with pytest.raises(EvaluationError, match="no JSON"):
         read_report(file)
+
+
+# docs/evaluation.md
+
+
+def snippets() -> list[str]:
+    text = (RECIPE.parents[1] / "docs" / "evaluation.md").read_text("utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+
+
+def test_the_documented_back_ends_work(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ears.py").write_text(snippets()[0], "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("--asr", "ears:Ears", "--mos", "ears:Taste", "--no-align")
+    result = run("evaluate", *flat(inputs), *own, "--json")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)["systems"]["synthesis"]["summary"]
+    assert summary["naturalness"]["value"] == pytest.approx(4.2)
+    assert summary["wer"]["value"] >= 1
+
+
+def test_the_documented_call_works(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(snippets()[1], "evaluation.md", "exec"), {})
+    assert float(capsys.readouterr().out) >= 0.5
 
 
 # Two reports

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tts_kit.audio import FloatArray
 
-UNREAD = 0.2  # a token whose weight stays below this at every step was passed over
+UNREAD = 0.15  # a token whose weight stays below this at every step was passed over
 BACK = 3  # tokens back that are a return; less is the flutter of a sound attention
 RETURN_SECONDS = 0.06  # that a return lasts at least; one step may flicker
 STALL_SECONDS = 1.0  # on a token and its neighbour; no sound and hardly a pause lasts so long
