@@ -10,7 +10,8 @@ import pandas
 import pytest
 from click.testing import CliRunner
 
-from tts_kit.align import FAILED, Aligner, AlignmentError, align
+from tts_kit.align import FAILED, align
+from tts_kit.aligner import Aligner, AlignmentError
 from tts_kit.audio import FloatArray, load_clip
 from tts_kit.cli import main
 from tts_kit.config import Config

@@ -6,40 +6,29 @@ import csv
 import functools
 import io
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
-from tts_kit.audio import FloatArray, load_clip, resample
+from tts_kit.aligner import Aligner, AlignmentError
+from tts_kit.audio import load_clip
 from tts_kit.config import Config, fingerprint
 from tts_kit.corpus import MANIFESTS, Clip, manifest_hash, read_clip_bytes
 from tts_kit.data import configured_frontend, load_split
-from tts_kit.errors import CorpusError, OutputError, TtsKitError
-from tts_kit.forced_alignment import Phone, Word, alignment_file, spoken_words, write_alignment
+from tts_kit.errors import CorpusError, OutputError
+from tts_kit.forced_alignment import Word, alignment_file, spoken_words, write_alignment
 from tts_kit.stage import Stage
-from tts_kit.text import load_frontend
 
 logger = logging.getLogger(__name__)
 
 FAILED = "failed.csv"
 _VERSION = 1  # of the aligner: another number makes all alignments anew
-_RATE = 16000  # Hz, of the acoustic model
-_FRAME = 0.01  # seconds a frame of the aligner
-# The best path through the word lattice loses the last word of one clip in ten: not asked for.
-# A pause costs less than in dictation, for every comma may be one.
-_OPTIONS = {"bestpath": False, "beam": 1e-60, "pbeam": 1e-60, "wbeam": 1e-60, "silprob": 0.1}
-
-
-class AlignmentError(TtsKitError):
-    """A clip that cannot be aligned; it is listed and left out."""
 
 
 class Failure(NamedTuple):
@@ -119,68 +108,6 @@ def _align_clip(clip: Clip, words: list[str], *, config: Config) -> list[Word] |
 def _make_aligner() -> Aligner:
     """One a process: it takes a second to load."""
     return Aligner()
-
-
-class Aligner:
-    """Finds the words of a text in its recording; English."""
-
-    def __init__(self) -> None:
-        from pocketsphinx import Decoder
-
-        self._speller = load_frontend("en_arpabet")
-        self._decoder: Any = Decoder(lm=None, samprate=_RATE, loglevel="FATAL", **_OPTIONS)
-
-    def align(self, wav: FloatArray, sample_rate: int, words: list[str]) -> list[Word]:
-        """Times of ``words``, as ``spoken_words`` gives them, in ``wav`` (T,); AlignmentError
-        where they are not found in it, all and in order."""
-        if not words:
-            raise AlignmentError("no word in the text")
-        if unknown := [word for word in dict.fromkeys(words) if not self._knows(word)]:
-            raise AlignmentError(f"no pronunciation of {' '.join(unknown)}")
-        pcm = (np.clip(resample(wav, sample_rate, _RATE), -1.0, 1.0) * 32767).astype("<i2")
-        try:
-            self._decoder.set_align_text(" ".join(words))
-            self._hear(pcm)  # finds the words and their pronunciations,
-            self._decoder.set_alignment()
-            self._hear(pcm)  # and then each phone
-        except RuntimeError as error:
-            raise AlignmentError("the text was not found in the recording") from error
-        found = [_word(entry) for entry in self._decoder.get_alignment()]
-        spoken = [word for word in found if word.word[0] not in "<[+"]  # no pauses, no noises
-        if [word.word for word in spoken] != words:
-            raise AlignmentError("not all of the text was found in the recording")
-        return spoken
-
-    def _hear(self, pcm: np.typing.NDArray[np.int16]) -> None:
-        self._decoder.start_utt()
-        try:
-            self._decoder.process_raw(pcm.tobytes(), full_utt=True)
-        finally:
-            self._decoder.end_utt()
-
-    def _knows(self, word: str) -> bool:
-        """Whether ``word`` has a pronunciation: the aligner's own, or else the phonemizer's, which
-        writes the same phones and knows a way to say any English word."""
-        if self._decoder.lookup_word(word) is not None:
-            return True
-        tokens = self._speller.encode(word).tokens
-        symbols = [self._speller.symbols[token].rstrip("012") for token in tokens]
-        phones = [symbol for symbol in symbols if symbol.isalpha()]
-        if not phones:
-            return False
-        self._decoder.add_word(word, " ".join(phones), True)
-        return True
-
-
-def _word(entry: Any) -> Word:
-    """A word of pocketsphinx's; `read(2)` is the second pronunciation of `read`."""
-    name = re.sub(r"\(\d+\)$", "", entry.name)
-    phones = tuple(Phone(phone.name, *_times(phone)) for phone in entry)
-    return Word(name, *_times(entry), phones)
-
-
-def _times(entry: Any) -> tuple[float, float]:
-    return round(entry.start * _FRAME, 3), round((entry.start + entry.duration) * _FRAME, 3)
 
 
 def _write_failures(out: Path, failures: Sequence[Failure]) -> None:

@@ -18,6 +18,7 @@ _MIN_FLAC_FRAME = 10  # bytes: header 6, one constant subframe 2, footer 2
 _FLAC_RATES = dict(
     enumerate((88200, 176400, 192000, 8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000), 1)
 )
+NO_SAMPLES = "no samples"  # the detail of a file that is whole and empty
 RATES = (1000, 384_000)  # Hz; beyond these the header itself is broken
 
 
@@ -59,7 +60,7 @@ def read_header(data: bytes) -> AudioHeader:
     if header.channels not in (1, 2):
         raise AudioError("wrong_format", f"{header.channels} channels; convert it to mono")
     if header.frames == 0:
-        raise AudioError("damaged", "no samples")
+        raise AudioError("damaged", NO_SAMPLES)
     return header
 
 

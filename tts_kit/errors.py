@@ -64,3 +64,9 @@ class TrainingError(TtsKitError):
     """Training cannot go on."""
 
     exit_code = 9
+
+
+class EvaluationError(TtsKitError):
+    """What was given to evaluate or to compare is not what it is said to be."""
+
+    exit_code = 10

@@ -1,0 +1,241 @@
+"""Measures any number of systems on the same texts, clip by clip in a pool of processes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from tts_kit import __version__
+from tts_kit.errors import EvaluationError, UsageError
+from tts_kit.evaluation import bootstrap
+from tts_kit.evaluation.backends import NONE, require
+from tts_kit.evaluation.clip import (
+    Decoding,
+    Ears,
+    Job,
+    Likeness,
+    Source,
+    compare_waves,
+    measure_clip,
+)
+from tts_kit.evaluation.copies import SAME
+from tts_kit.evaluation.measures import in_order
+from tts_kit.evaluation.mos import DNSMOS, load_mos
+from tts_kit.evaluation.recognizers import POCKETSPHINX, load_recognizer
+from tts_kit.evaluation.results import ClipResult, Difference, Estimate, Report, SystemResult
+from tts_kit.evaluation.word_errors import reference_words
+
+_SHOWN = 5  # ids that an error lists
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure."""
+
+    asr: str = POCKETSPHINX  # or package.module:factory, or none
+    mos: str = DNSMOS  # likewise
+    align: bool = True
+    jobs: int = 1  # processes
+    seed: int = 0  # of the bootstrap
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UsageError(f"--jobs must be at least 1, not {self.jobs}")
+
+
+def evaluate(
+    systems: Mapping[str, Mapping[str, Source]],
+    texts: Mapping[str, str],
+    *,
+    recordings: str | None = None,
+    copies: Collection[str] = (),
+    decodings: Mapping[str, Mapping[str, Decoding]] | None = None,
+    options: Options | None = None,
+) -> Report:
+    """Measures ``systems``, name -> clip id -> wave, each of which speaks all of ``texts``.
+
+    ``recordings`` names the system that all others are held against. EvaluationError where another
+    one plays those recordings, unless it is in ``copies``: made from them and said to be.
+    ``decodings`` adds, by system and id, what only the voice itself knows.
+    """
+    options = options or Options()
+    ears = Ears(options.asr, options.mos, options.align)
+    _check(systems, texts, recordings, copies)
+    settings = _settings(options)
+    references = systems[recordings] if recordings is not None else {}
+    jobs = [
+        Job(
+            name,
+            clip_id,
+            texts[clip_id],
+            clips[clip_id],
+            references.get(clip_id) if name != recordings else None,
+            (decodings or {}).get(name, {}).get(clip_id),
+        )
+        for name, clips in systems.items()
+        for clip_id in sorted(texts)
+    ]
+    with _Workers(options) as workers:
+        likeness = _refuse_recordings(jobs, copies, workers)
+        measured = workers.run(functools.partial(measure_clip, ears=ears), jobs, "measuring")
+        results = [
+            replace(result, similarity=found.similarity if found else None)
+            for result, found in zip(measured, likeness, strict=True)
+        ]
+    size = len(texts)
+    by_system = {name: tuple(results[i * size : (i + 1) * size]) for i, name in enumerate(systems)}
+    return Report(settings, dict(texts), _summaries(by_system, recordings, options), recordings)
+
+
+class _Workers:
+    """A pool of processes, or none for one job; a progress bar over what they do."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> _Workers:
+        if self._options.jobs > 1:
+            context = get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._options.jobs, mp_context=context)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def run(self, work: Callable[[Job], _Result], jobs: Sequence[Job], title: str) -> list[_Result]:
+        """``work`` on each of ``jobs``, results in their order."""
+        from tqdm import tqdm
+
+        shown = tqdm(
+            self._results(work, jobs),
+            title,
+            len(jobs),
+            unit="clip",
+            disable=not self._options.progress,
+        )
+        try:
+            return list(shown)
+        except BrokenProcessPool as error:
+            raise UsageError("a measuring process died: free memory, or use --jobs 1") from error
+
+    def _results(self, work: Callable[[Job], _Result], jobs: Sequence[Job]) -> Iterator[_Result]:
+        return map(work, jobs) if self._pool is None else self._pool.map(work, jobs)
+
+
+def _check(
+    systems: Mapping[str, Mapping[str, Source]],
+    texts: Mapping[str, str],
+    recordings: str | None,
+    copies: Collection[str],
+) -> None:
+    if not systems or not texts:
+        raise EvaluationError("there is nothing to evaluate: give clips and their texts")
+    for name in {*copies, recordings} - {None}:
+        if name not in systems:
+            raise UsageError(f"there is no system {name!r} among {', '.join(systems)}")
+    if wordless := [i for i in sorted(texts) if not reference_words(texts[i])]:
+        raise EvaluationError(f"no word in the text of {shown(wordless)}")
+    for name, clips in systems.items():
+        if missing := sorted(texts.keys() - clips.keys()):
+            raise EvaluationError(f"{name} has no clip of {shown(missing)}")
+        if unknown := sorted(clips.keys() - texts.keys()):
+            raise EvaluationError(f"{name} has clips without a text: {shown(unknown)}")
+
+
+def shown(ids: Sequence[str]) -> str:
+    """The first few of ``ids`` and how many more there are."""
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(ids[:_SHOWN]) + more
+
+
+def _settings(options: Options) -> dict[str, Any]:
+    """What the figures depend on. A back end that cannot be made is an error now, not in a pool."""
+    wanted = {"jiwer": options.asr != NONE, "speechmos": options.mos == DNSMOS}
+    wanted |= {"pocketsphinx": options.align or options.asr == POCKETSPHINX}
+    require(["tqdm", "soxr", "librosa", *(name for name, used in wanted.items() if used)])
+    return {
+        "tts_kit": __version__,
+        "asr": None if options.asr == NONE else load_recognizer(options.asr).name,
+        "mos": None if options.mos == NONE else load_mos(options.mos).name,
+        "alignment": options.align,
+        "confidence": bootstrap.CONFIDENCE,
+        "resamples": bootstrap.RESAMPLES,
+        "seed": options.seed,
+    }
+
+
+def _refuse_recordings(
+    jobs: Sequence[Job], copies: Collection[str], workers: _Workers
+) -> list[Likeness | None]:
+    """Before the slow measures: what each clip with a reference has in common with it."""
+    compared = [job for job in jobs if job.reference is not None]
+    if not compared:
+        return [None] * len(jobs)
+    keys = [(job.system, job.id) for job in compared]
+    found = dict(zip(keys, workers.run(compare_waves, compared, "comparing"), strict=True))
+    recorded = {likeness.recording for likeness in found.values()}
+    for system in dict.fromkeys(job.system for job in compared):
+        if system in copies:
+            continue
+        own = {i: likeness for (name, i), likeness in found.items() if name == system}
+        if same := [i for i, likeness in own.items() if likeness.clip in recorded]:
+            raise EvaluationError(_refusal(system, f"{shown(same)}: the samples of a recording"))
+        if near := [i for i, likeness in own.items() if likeness.similarity >= SAME]:
+            highest = max(own[i].similarity for i in near)
+            raise EvaluationError(
+                _refusal(system, f"{shown(near)}: correlation with the recording {highest:.3f}")
+            )
+    return [found.get((job.system, job.id)) for job in jobs]
+
+
+def _refusal(system: str, reason: str) -> str:
+    return f"{system} is not synthesized, it plays recordings ({reason}); say so, or synthesize it"
+
+
+def _summaries(
+    results: Mapping[str, tuple[ClipResult, ...]], recordings: str | None, options: Options
+) -> tuple[SystemResult, ...]:
+    base = results[recordings] if recordings is not None else ()
+    return tuple(
+        SystemResult(
+            name,
+            clips,
+            summarize(clips, seed=options.seed),
+            differences(base, clips, seed=options.seed) if name != recordings else {},
+        )
+        for name, clips in results.items()
+    )
+
+
+def summarize(clips: Sequence[ClipResult], *, seed: int) -> dict[str, Estimate]:
+    """The estimate of each measure over the clips that have it."""
+    keys = in_order({key for clip in clips for key in clip.measures})
+    return {
+        key: bootstrap.estimate([c.measures[key] for c in clips if key in c.measures], seed=seed)
+        for key in keys
+    }
+
+
+def differences(
+    a: Sequence[ClipResult], b: Sequence[ClipResult], *, seed: int
+) -> dict[str, Difference]:
+    """From ``a`` to ``b``, of each measure that some clips have in both; clips pair up by id."""
+    first = {clip.id: clip.measures for clip in a}
+    second = {clip.id: clip.measures for clip in b}
+    shared = sorted(first.keys() & second.keys())
+    found = {}
+    for key in in_order({key for i in shared for key in first[i].keys() & second[i].keys()}):
+        ids = [i for i in shared if key in first[i] and key in second[i]]
+        found[key] = bootstrap.paired_difference(
+            [first[i][key] for i in ids], [second[i][key] for i in ids], seed=seed
+        )
+    return found
