@@ -54,8 +54,8 @@ class Progress:
     still: int = 0  # steps since it moved
 
     def forgiven(self) -> Progress:
-        """With all the time to move on once more."""
-        return replace(self, still=0)
+        """With more time to move on, for a second try."""
+        return replace(self, still=self.still // 2)
 
 
 class Guards:
