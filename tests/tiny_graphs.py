@@ -262,7 +262,6 @@ def _attend(
     """Weights (1, L) around a place that moves from the first token to the last one, and the next
     ``attention``."""
     both = b.constant([2], np.int64)
-    axis = b.constant(0, np.int64)
     last = b.slice("attention_in", 0, 1, 0)
     cumulative = b.slice("attention_in", 1, 2, 0)
     length = b.op("Gather", b.op("Shape", "attention_in"), b.constant(1, np.int64), axis=0)

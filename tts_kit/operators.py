@@ -42,6 +42,13 @@ SPARE: dict[Operator, tuple[str, ...]] = {
 }
 ATTRIBUTES = {**EXPORTED, **SPARE}
 
+# What an attribute holds, as the field of onnx.AttributeProto.
+TYPES = {
+    **dict.fromkeys(("dilations", "kernel_shape", "pads", "perm", "strides"), "ints"),
+    **dict.fromkeys(("direction", "reduction"), "s"),
+    "alpha": "f",
+    "body": "g",
+}  # all others: "i"
 POSITIVE = frozenset(
     {*("dilations", "group", "hidden_size", "kernel_shape", "strides"), "K", "N", "bits"}
     | {"block_size"}

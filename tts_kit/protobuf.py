@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-MAX_FIELDS = 300_000  # of a message with all that is in it; the largest graphs have 20,000
+MAX_FIELDS = 150_000  # of a message with all that is in it; the largest graphs have 20,000
 MAX_DEPTH = 24
 
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5

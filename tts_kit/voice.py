@@ -108,10 +108,14 @@ def open_voice(path: Path, *, verify: bool = True) -> VoiceInfo:
             files = ArchiveFiles(path.resolve())
         else:
             raise VoiceError(
-                f"there is no voice {path}; make one with `tts-kit export`", code="missing"
+                f"there is no voice {str(path)[:200]!r}; make one with `tts-kit export`",
+                code="missing",
             )
-    except (OSError, ValueError) as error:  # ValueError: NUL in the path
-        raise VoiceError(f"cannot read {str(path)!r}: {error}", code="unreadable") from error
+    except OSError as error:
+        raise VoiceError(
+            f"cannot read {str(path)[:200]!r}: {error.strerror}; name a voice that can be read",
+            code="unreadable",
+        ) from error
     return _read(files, verify)
 
 

@@ -106,6 +106,8 @@ class ArchiveFiles:
             archive = zipfile.ZipFile(file)
         except (*_DAMAGE, NotImplementedError) as error:
             raise self._damaged("its directory cannot be read") from error
+        if len(archive.infolist()) != count:
+            raise self._damaged("its directory has another length than it says")
         self._check_entries(archive.infolist(), length)
         return archive
 

@@ -211,29 +211,23 @@ class VoiceInfo:
 
 
 LOOPS = {DECODER: 1}  # of each graph; others have none
-_QUANTIZED = {"DynamicQuantizeLinear", "MatMulInteger", "MatMulNBits"}
-_VOCODER_QUANTIZED = {"QuantizeLinear"}
 
 
 def require_facts(entry: GraphInfo, facts: ModelFacts) -> None:
     """VoiceError where a model is not the one that voice.json describes. Axes without a fixed
     length may have other names."""
-    same = (entry.operators, entry.opset, entry.ir_version) == (
-        facts.operators,
-        facts.opset,
-        facts.ir_version,
-    )
-    if not same:
-        raise VoiceError(
-            f"{entry.file} needs other operators than voice.json lists; {REMEDY}",
-            code="model-operator",
-        )
-    for described, found in ((entry.inputs, facts.inputs), (entry.outputs, facts.outputs)):
-        if [_plain(value) for value in described] != [_plain(value) for value in found]:
+    for own, found in ((entry.inputs, facts.inputs), (entry.outputs, facts.outputs)):
+        if [_plain(value) for value in own] != [_plain(value) for value in found]:
             raise VoiceError(
                 f"{entry.file} has other inputs or outputs than voice.json says; {REMEDY}",
                 code="model-interface",
             )
+    described = (entry.operators, entry.opset, entry.ir_version)
+    if described != (facts.operators, facts.opset, facts.ir_version):
+        raise VoiceError(
+            f"{entry.file} needs other operators than voice.json lists; {REMEDY}",
+            code="model-operator",
+        )
 
 
 def _plain(value: TensorInfo) -> TensorInfo:
