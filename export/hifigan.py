@@ -23,6 +23,7 @@ from tts_kit.models.hifigan import (
 from tts_kit.voice import VOCODER
 
 VOCODER_FULL = "vocoder_full"
+RESIDUAL = "stages."  # begins the name of each convolution of a residual block
 _END = 2**62  # a slice up to the end
 
 
@@ -102,8 +103,11 @@ class _Streamed:
         return graph.add("Slice", x, graph.ints(start), graph.ints(end), graph.ints(3))
 
     def _conv(self, x: str, name: str, *, dilation: int = 1, scale: float = 1.0) -> str:
-        weight, bias = self.weights[f"{name}.weight"] * np.float32(scale), f"{name}.bias"
-        return self.graph.conv(x, weight, self.weights[bias], padding=0, dilation=dilation)
+        """A node of this name, by which the quantization knows it."""
+        graph, weight = self.graph, self.weights[f"{name}.weight"] * np.float32(scale)
+        bias = graph.constant(self.weights[f"{name}.bias"])
+        weight_name = graph.constant(weight[:, :, None])
+        return graph.add("Conv", x, weight_name, bias, dilations=[1, dilation], name=name)
 
     def _wave_conv(self, x: str, scale: float) -> str:
         """The last convolution, with one output channel, as one with up to 8 for as many samples
