@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tts_kit import __version__, cli_evaluate, cli_voice
+from tts_kit import __version__, cli_bench, cli_evaluate, cli_voice
 from tts_kit.cli_errors import PATH as _PATH
 from tts_kit.cli_errors import run_command
 from tts_kit.config import TextConfig
@@ -21,6 +21,7 @@ def main() -> None:
     """From a folder of recordings to a small streaming ONNX voice."""
 
 
+main.add_command(cli_bench.bench)
 main.add_command(cli_voice.export)
 main.add_command(cli_voice.import_command)
 main.add_command(cli_evaluate.evaluate)

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-_PATH = click.Path(path_type=Path)
+from tts_kit.cli_errors import PATH as _PATH
+from tts_kit.cli_errors import run_command
+
 _RECORDINGS = "recordings"
 
 
@@ -42,8 +44,6 @@ _RECORDINGS = "recordings"
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON, not as a table.")
 def evaluate(**options: Any) -> None:
     """Measure the clips of any speech synthesizer, beside recordings of the same texts."""
-    from tts_kit.cli import run_command
-
     run_command(_evaluate, **options)
 
 
@@ -98,8 +98,6 @@ def _evaluate(
 @click.option("--json", "as_json", is_flag=True, help="As JSON, not as a table.")
 def compare(a: Path, b: Path, seed: int, as_json: bool) -> None:
     """Show two reports, A and B, side by side: what differs, and whether that is certain."""
-    from tts_kit.cli import run_command
-
     run_command(_compare, a, b, seed, as_json)
 
 
