@@ -93,7 +93,7 @@ def test_parts_of_a_text_have_the_same_words(size: int) -> None:
 
 
 def test_a_long_text_is_not_kept() -> None:
-    text = CallerText("word and word. " for _ in range(20_000))
+    text = CallerText("word and word. " for _ in range(3000))
     for encoded in FRONTEND.sentences(text):
         text.words_of(encoded)
         assert len(text._kept) < 3 * 4096
