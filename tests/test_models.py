@@ -84,6 +84,29 @@ def test_teacher_forcing_equals_the_steps_one_by_one(model: Tacotron2) -> None:
     torch.testing.assert_close(state.attention_cumulative, total, **tight)
 
 
+def test_scheduled_sampling_feeds_frames_of_a_first_pass(model: Tacotron2) -> None:
+    tokens, mel = sentence(7, 9 * model.config.reduction, seed=2)
+    lengths = torch.tensor([tokens.shape[1]]), torch.tensor([mel.shape[2]])
+
+    def sampled(share: float) -> Tacotron2Output:
+        output: Tacotron2Output = model(
+            tokens, lengths[0], mel, lengths[1], scheduled_sampling=share
+        )
+        return output
+
+    close = {"rtol": 0, "atol": 1e-6}
+    first = whole(model, tokens, mel).mel.detach()
+    torch.testing.assert_close(sampled(0.0).mel, first, **close)
+    own, expected = sampled(1.0).mel, whole(model, tokens, first).mel
+    torch.testing.assert_close(own, expected, **close)
+    assert (own - first).abs().max() > 1e-4, "the first pass is fed back without a trace"
+    some = sampled(0.5).mel
+    assert not torch.equal(some, own) and not torch.equal(some, first)
+    weight = model.decoder.prenet.layers[0].weight  # no gradient comes through the first pass
+    gradients = [torch.autograd.grad(mel.square().sum(), weight)[0] for mel in (own, expected)]
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
+
+
 @torch.no_grad()
 def test_a_padded_batch_equals_its_single_sentences(model: Tacotron2) -> None:
     reduction = model.config.reduction

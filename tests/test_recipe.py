@@ -17,9 +17,11 @@ import soundfile
 import yaml
 
 from tts_kit.checkpoint import open_checkpoint
+from tts_kit.config import AudioConfig, from_dict, load_config
 from tts_kit.voice import read_voice
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ljspeech"
+FINETUNE = RECIPE.parent / "finetune"
 ENVIRONMENT = {
     **os.environ,
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -44,15 +46,14 @@ class Run:
         settings["train"]["acoustic"]["guided"] = "alignments"
         self.conf.write_text(yaml.safe_dump(settings), "utf-8")
 
-    def command(self, *options: str) -> list[str]:
+    def command(self, *options: str, recipe: Path = RECIPE) -> list[str]:
         folders = ["--datadir", str(self.data.parent), "--expdir", str(self.exp.parent)]
         inputs = ["--corpus", str(self.corpus), "--conf", str(self.conf)]
-        return [str(RECIPE / "run.sh"), *inputs, *folders, *options]
+        return [str(recipe / "run.sh"), *inputs, *folders, *options]
 
-    def __call__(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*options), env=ENVIRONMENT, capture_output=True, text=True, timeout=600
-        )
+    def __call__(self, *options: str, recipe: Path = RECIPE) -> subprocess.CompletedProcess[str]:
+        command = self.command(*options, recipe=recipe)
+        return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
 
     def set_steps(self, section: str, steps: int) -> None:
         settings = yaml.safe_load(self.conf.read_text("utf-8"))
@@ -139,6 +140,28 @@ def test_more_steps_go_on_and_changed_models_start_anew(finished: Run, tmp_path:
     result = run(*options)
     assert result.returncode == 0 and "starts anew" in result.stderr
     assert open_checkpoint(run.exp / "tacotron2.old-1").step == 8
+
+
+def test_finetuning_starts_from_trained_weights(finished: Run, tmp_path: Path) -> None:
+    run = Run(tmp_path / "finetuned")
+    shutil.copytree(finished.data, run.data)
+    stages = ("--stage", "1", "--stop-stage", "1")
+    own = run(*stages, "--init-from", str(finished.exp), recipe=FINETUNE)
+    assert own.returncode == 0, own.stderr[-3000:]
+    record = json.loads((run.exp / "tacotron2" / "run.json").read_text())
+    assert record["init_from"].startswith(str(finished.exp / "tacotron2"))
+    shutil.rmtree(run.exp)  # kathleen by itself, which is larger than the tiny configuration
+    kathleen = run(*stages, recipe=FINETUNE)
+    assert kathleen.returncode == 4 and "warmstart/kathleen/tacotron2" in kathleen.stderr
+
+
+def test_the_finetuning_configuration_fits_its_start() -> None:
+    config = load_config(FINETUNE / "conf" / "finetune.yaml")
+    for name, model in (("tacotron2", "acoustic"), ("hifigan", "vocoder")):
+        meta = open_checkpoint(RECIPE / "warmstart" / "kathleen" / name).meta
+        wanted = getattr(config, model)
+        assert from_dict(type(wanted)(), meta[model]) == wanted
+        assert from_dict(AudioConfig(), meta["audio"]).mel_settings == config.audio.mel_settings
 
 
 @pytest.mark.parametrize(("stage", "name"), [("1", "tacotron2"), ("2", "hifigan")])

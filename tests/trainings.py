@@ -141,6 +141,7 @@ def resume(case: Case, data: Path, folder: Path, epoch: int) -> dict[str, Any]:
         "checkpoint_every": 1,
         "validate_every": 2,
         "ema": 0.9 if case.place == "border" else 0.0,
+        "scheduled_sampling": 0.3 if case.place == "mid-epoch" else 0.0,
     }
     folder.mkdir(parents=True, exist_ok=True)
     whole = write_conf(folder / "whole.yaml", short_config(), **{case.trainer: settings})

@@ -254,6 +254,7 @@ class TrainConfig:
     # acoustic.reduction, which is also where it must end.
     reductions: tuple[tuple[int, int], ...] = ()
     freeze: tuple[str, ...] = ()  # acoustic: parts that stay, such as encoder, decoder.attention
+    scheduled_sampling: float = 0.0  # acoustic: share of its own frames that the decoder is fed
     alignment_warning_step: int = 5000  # from here on a validation without alignment warns
     segment_length: int = 8192  # samples a clip and update (vocoder)
     mel_weight: float = 45.0  # vocoder: mel loss
@@ -288,6 +289,9 @@ class TrainConfig:
             "train.*.guided_sigma and guided_tokens must be positive",
         )
         _require(0.0 <= self.ema < 1.0, "train.*.ema must lie in [0, 1)")
+        _require(
+            0.0 <= self.scheduled_sampling <= 1.0, "train.*.scheduled_sampling must lie in [0, 1]"
+        )
         _require(self.segment_length >= 1024, "train.*.segment_length must be at least 1024")
         for name in ("keep_checkpoints", "log_every", "validation_clips"):
             _require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")

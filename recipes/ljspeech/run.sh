@@ -14,7 +14,8 @@ Usage: ./run.sh [options]
   --expdir DIR            results go to DIR/TAG (default exp, beside this script)
   --nproc N               training processes (default 1)
   --mixed_precision P     no, bf16 or fp16 (default no)
-  --init-from DIR         folder with tacotron2/ and hifigan/ checkpoints to start from
+  --init-from DIR|NAME    folder with tacotron2/ and hifigan/ checkpoints to start from, or the
+                          name of one in warmstart/, such as kathleen
   --alignments DIR        forced alignments of the clips (default: made in stage 1 if the
                           configuration says train.acoustic.guided: alignments)
   --wandb PROJECT         log to Weights & Biases as well
@@ -57,6 +58,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tag=${tag:-$(basename "$corpus")}
 datadir=$(realpath -m "${datadir:-$here/data}") expdir=$(realpath -m "${expdir:-$here/exp}")
 [ ! -e "$conf" ] || conf=$(realpath "$conf")
+if [ -n "$init_from" ] && [ ! -e "$init_from" ] && [ -d "$here/warmstart/$init_from" ]; then
+    init_from=$here/warmstart/$init_from
+fi
 [ -z "$init_from" ] || init_from=$(realpath -m "$init_from")
 [ -z "$alignments" ] || alignments=$(realpath -m "$alignments")
 case "$corpus" in ljspeech|practice) ;; *) corpus=$(realpath -m "$corpus") ;; esac

@@ -276,11 +276,28 @@ class Tacotron2(nn.Module):
         self.postnet = Postnet(n_mels, config)
 
     def forward(
-        self, tokens: Tensor, token_lengths: Tensor, mel: Tensor, mel_lengths: Tensor
+        self,
+        tokens: Tensor,
+        token_lengths: Tensor,
+        mel: Tensor,
+        mel_lengths: Tensor,
+        *,
+        scheduled_sampling: float = 0.0,
     ) -> Tacotron2Output:
-        """Teacher forcing: ``tokens`` (B, L), ``mel`` (B, n_mels, F) with F a multiple of r."""
+        """Teacher forcing: ``tokens`` (B, L), ``mel`` (B, n_mels, F) with F a multiple of r.
+
+        With ``scheduled_sampling`` the decoder is fed that share of its own frames, drawn at
+        random: those that it predicts in a first pass on ``mel`` (Duckworth et al. 2019,
+        arXiv:1906.04331, one pass), so that no frame has to wait for the one before.
+        """
         memory = self.encoder(tokens, token_lengths)
-        coarse, gate, alignment = self.decoder(memory, token_lengths, mel)
+        fed = mel
+        if scheduled_sampling:
+            with torch.no_grad():
+                own = self.decoder(memory, token_lengths, mel)[0].to(mel.dtype)
+            chosen = torch.rand(len(mel), 1, mel.shape[2], device=mel.device) < scheduled_sampling
+            fed = torch.where(chosen, own, mel)
+        coarse, gate, alignment = self.decoder(memory, token_lengths, fed)
         valid = length_mask(mel_lengths, mel.shape[2]).unsqueeze(1)
         refined = self.postnet(coarse, valid.to(coarse.dtype))
         return Tacotron2Output(coarse, refined, gate, alignment)

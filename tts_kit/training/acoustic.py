@@ -190,7 +190,10 @@ class AcousticTrainer:
         return total[0], total[1]
 
     def _losses(self, model: Any, batch: AcousticBatch) -> tuple[Tacotron2Output, Tacotron2Losses]:
-        output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+        output = model(
+            *(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths),
+            scheduled_sampling=self.settings.scheduled_sampling if model.training else 0.0,
+        )
         positions = None
         if self.settings.guided == "alignments":
             positions = self.guidance.positions(batch.ids, output.gate.shape[1], self.reduction)
