@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +180,34 @@ def test_what_does_not_fit_together_is_named() -> None:
         run({"recordings": silent, "voice": voice()}, recordings="recordings")
     with pytest.raises(UsageError, match="--jobs must be at least 1"):
         Options(jobs=0)
+
+
+WITHOUT_TORCH = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchaudio", "pandas", "onnx", "matplotlib"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Blocked())
+from fake_listeners import tones
+from tts_kit.evaluation import Options, Sound, evaluate
+
+systems = {n: {"a": Sound(tones("low high", shift=s), 16000)} for n, s in (("own", 0), ("v", 1))}
+options = Options(asr="fake_listeners:Ears", mos="none", progress=False)
+report = evaluate(systems, {"a": "low high"}, recordings="own", options=options)
+print(sorted(report.system("v").summary))
+"""
+
+
+def test_nothing_needs_torch() -> None:
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    command = [sys.executable, "-c", WITHOUT_TORCH]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert "'aligned'" in found.stdout and "'mcd'" in found.stdout
 
 
 # Files
