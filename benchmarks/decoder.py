@@ -19,7 +19,7 @@ import torch
 from tts_kit.audio import FloatArray
 from tts_kit.config import ACOUSTIC_PRESETS, AudioConfig, StreamConfig
 from tts_kit.decoding import prenet_masks
-from tts_kit.export.quantize import PROFILES, store_as_fp16
+from tts_kit.export.quantize import RECURRENT, store_as_fp16
 from tts_kit.export.tacotron2 import decoder_graph, decoder_step_graph
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.voice import GRAPH_OUTPUTS, decoder_state
@@ -52,7 +52,7 @@ def call_by_call(decoder: onnxruntime.InferenceSession, feeds: Feeds) -> None:
 def variants(model: Tacotron2) -> dict[str, tuple[Callable[[Feeds], None], int]]:
     """How to run STEPS steps, and the graph's bytes, as a voice stores it."""
     found: dict[str, tuple[Callable[[Feeds], None], int]] = {}
-    for profile in PROFILES:
+    for profile in RECURRENT:
         for kind, build, run in (
             ("calls", decoder_step_graph, call_by_call),
             ("Loop", decoder_graph, one_call),

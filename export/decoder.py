@@ -152,7 +152,8 @@ class DecoderStep:
             "Split", output, graph.ints(*parts), outputs=len(parts), axis=1
         )
         limit = graph.constant(np.array([[self._gate_logit]], dtype=np.float32))
-        go_on = graph.add("Squeeze", graph.add("LessOrEqual", gate, limit), graph.ints(0, 1))
+        # Reshape, for it fails where there is not exactly one value: loaders ask for that.
+        go_on = graph.add("Reshape", graph.add("LessOrEqual", gate, limit), graph.ints())
         return Step(new, output, alignment, go_on)
 
     def finish(

@@ -1,7 +1,7 @@
 """Fewer bytes: the decoder's LSTMs at 8 or 4 bits, all other weights stored as fp16.
 
-The two LSTMs hold 95 % of the decoder's weights. The rest stays in float: with the projection to
-the mel at 8 bits, a step's error grows to six times for 3 % of the bytes.
+The two LSTMs hold 93 % (edge) to 98 % (paper size) of the decoder's weights. The rest stays in
+float: with all layers at 8 bits a step's error on trained voices grows to six times and more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def int8_columns(weight: FloatArray) -> tuple[npt.NDArray[np.int8], FloatArray]:
 
     Without VNNI, x86 adds the products of two neighbouring inputs (unsigned, 8 bits) in 16 bits and
     saturates. An output's scale is the smallest at which no input can make that happen. This costs
-    at most the one bit that ``reduce_range`` always costs, and on trained weights a third of it.
+    at most the one bit that ``reduce_range`` always costs, and on trained weights 0.7 of it.
     """
     peak = np.maximum(np.abs(weight).max(axis=1), _pair_peak(weight))
     # One less than the limit: rounding may add a half to each of the two.
@@ -104,7 +104,11 @@ def _pair_peak(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _float_linear(graph: GraphBuilder, x: str, weight: FloatArray, bias: FloatArray) -> str:
-    return graph.gemm(x, weight, bias)
+    """The matrix comes first: as the second factor it would be packed when loading, and the kernel
+    for packed ones is slower for a single row by a fifth."""
+    column = graph.add("Reshape", x, graph.ints(-1, 1))
+    y = graph.add("Gemm", graph.constant(weight.T), column, graph.constant(bias[:, None]), transA=1)
+    return graph.add("Reshape", y, graph.ints(1, -1))
 
 
 def _int8_linear(graph: GraphBuilder, x: str, weight: FloatArray, bias: FloatArray) -> str:
@@ -137,4 +141,3 @@ def _int4_linear(graph: GraphBuilder, x: str, weight: FloatArray, bias: FloatArr
 
 # How each profile multiplies in the decoder's LSTMs.
 RECURRENT: dict[str, Linear] = {"fp32": _float_linear, "int8": _int8_linear, "int4": _int4_linear}
-PROFILES = tuple(RECURRENT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +15,7 @@ from tts_kit.export.graph import GraphBuilder, Weights
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.voice import DECODER, ENCODER, POSTNET
 
+LONGEST = 10**9  # tokens: more than any text has
 DECODER_STEP = "decoder_step"  # in no voice but for --debug-graphs
 
 
@@ -56,7 +56,7 @@ def decoder_graph(
     """Up to N free-running steps as one ONNX Loop; inputs and outputs as in docs/voice-format.md.
 
     Ends after the step whose stop token fires (or is no number), after N steps, or after as many
-    as ``stream.max_seconds`` hold.
+    as the longest sentence may have. ``profile`` is a key of ``quantize.RECURRENT``.
     """
     step = DecoderStep(model.config, arrays(model.decoder), audio.n_mels, stream, profile)
     graph = GraphBuilder(DECODER)
@@ -73,9 +73,7 @@ def decoder_graph(
         body.result(done.new[name], *shape)
     body.result(done.output, (1, step.width))
     body.result(done.alignment, ("T",))
-    bound = math.ceil(
-        stream.max_seconds * audio.sample_rate / audio.hop_length / model.config.reduction
-    )
+    bound = stream.max_steps(LONGEST, audio, model.config.reduction)
     n_steps = graph.add("Gather", graph.add("Shape", inputs["prenet_masks"]), graph.scalar(0))
     n_steps = graph.add("Min", n_steps, graph.scalar(bound))
     *last, outputs, alignments = graph.loop(body, n_steps, list(carried.values()))

@@ -8,11 +8,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tts_kit import __version__
+from tts_kit.audio import FloatArray
 from tts_kit.checkpoint import Checkpoint, open_checkpoint
 from tts_kit.config import AudioConfig, HifiganConfig, StreamConfig, fingerprint, from_dict
+from tts_kit.data import ClipAudio, load_split
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import CheckpointError, UsageError, VoiceError
 from tts_kit.export import parity, spoken
@@ -26,6 +28,7 @@ from tts_kit.export.tacotron2 import (
     encoder_graph,
     postnet_graph,
 )
+from tts_kit.export.vocoder_quality import choose_vocoder
 from tts_kit.models.hifigan import Generator
 from tts_kit.runtime import Voice
 from tts_kit.text import Frontend, open_frontend
@@ -48,6 +51,8 @@ from tts_kit.voice import (
 
 logger = logging.getLogger(__name__)
 
+CALIBRATION_CLIPS, JUDGED_CLIPS = 32, 16
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -60,7 +65,8 @@ class ExportOptions:
     authors: tuple[str, ...] = ()
     profile: str = "int8"  # of the acoustic graphs: one of PROFILES
     vocoder_profile: str = "fp32"  # one of VOCODER_PROFILES
-    data: Path | None = None  # stage 0's manifests, whose clips an int8 vocoder is calibrated with
+    data: Path | None = None  # stage 0's manifests: clips to make and judge an int8 vocoder with
+    dnsmos: bool = True  # an int8 vocoder is judged by DNSMOS too
     debug_graphs: bool = False  # decoder_step and vocoder_full as well
     sentences: int = 50  # that are compared with torch, at most 50
 
@@ -68,6 +74,10 @@ class ExportOptions:
         for name, known in (("profile", PROFILES), ("vocoder_profile", VOCODER_PROFILES)):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} must be one of {', '.join(known)}")
+        if self.vocoder_profile == "int8" and self.data is None:
+            raise UsageError(
+                "an int8 vocoder is made with recordings: give --data, stage 0's folder"
+            )
         if not 1 <= self.sentences <= 50:
             raise UsageError("sentences must be 1 to 50")
 
@@ -109,15 +119,18 @@ def export_voice(
         )
     models = Models(model, generator, audio, stream)
     exact = exact_graphs(models, debug=options.debug_graphs)
-    stored, storage = stored_graphs(exact, models, options)
+    stored = stored_graphs(exact, models, options)
     write = functools.partial(
         build_voice,
-        graphs=stored,
+        graphs=stored.graphs,
         license_text=_license_text(options),
         lexicon_text=frontend.lexicon.canonical,
     )
     info = _describe(models, frontend, options, _training(tacotron2, hifigan, inputs))
-    report, warnings = check_voice(write(info), exact, storage, models, texts)
+    info = dataclasses.replace(info, vocoder_profile=stored.storage[VOCODER])
+    report, warnings = check_voice(write(info), exact, stored.storage, models, texts)
+    report["vocoder_quality"] = stored.vocoder_quality
+    warnings = (*warnings, *stored.warnings)
     info = dataclasses.replace(info, parity=report["summary"], warnings=warnings)
     return copy_voice(write(info, parity=report), out)
 
@@ -170,10 +183,18 @@ def exact_graphs(models: Models, *, debug: bool = False) -> dict[str, bytes]:
     return graphs
 
 
-def stored_graphs(
-    exact: Mapping[str, bytes], models: Models, options: ExportOptions
-) -> tuple[dict[str, bytes], dict[str, str]]:
-    """The graphs as the profiles store them, and how each is stored."""
+class Stored(NamedTuple):
+    """The graphs as a voice has them."""
+
+    graphs: dict[str, bytes]
+    storage: dict[str, str]  # fp32, fp16, int8 or int4, by graph
+    vocoder_quality: dict[str, Any] | None = None  # of an int8 vocoder, whether taken or not
+    warnings: tuple[str, ...] = ()
+
+
+def stored_graphs(exact: Mapping[str, bytes], models: Models, options: ExportOptions) -> Stored:
+    """``exact`` as the profiles store them. An int8 vocoder that does not sound right stays
+    float32, with a warning."""
     model, _, audio, stream = models
     graphs, storage = dict(exact), dict.fromkeys(exact, "fp32")
     if options.profile != "fp32":
@@ -186,7 +207,28 @@ def stored_graphs(
     if options.vocoder_profile == "fp16":
         for name in {VOCODER, VOCODER_FULL} & set(graphs):
             graphs[name], storage[name] = store_as_fp16(graphs[name]), "fp16"
-    return graphs, storage
+    if options.vocoder_profile != "int8":
+        return Stored(graphs, storage)
+    assert options.data is not None
+    choice = choose_vocoder(
+        exact[VOCODER],
+        models.generator.config,
+        audio=audio,
+        calibration=corpus_mels(options.data, "train", audio, limit=CALIBRATION_CLIPS),
+        sentences=corpus_mels(options.data, "dev", audio, limit=JUDGED_CLIPS),
+        require_dnsmos=options.dnsmos,
+    )
+    graphs[VOCODER], storage[VOCODER] = choice.model, choice.profile
+    warnings = tuple(f"its vocoder is not int8: {reason}" for reason in choice.refusals)
+    return Stored(graphs, storage, choice.to_json(), warnings)
+
+
+def corpus_mels(data: Path, split: str, audio: AudioConfig, *, limit: int) -> list[FloatArray]:
+    """Mels (1, n_mels, F) of at most ``limit`` clips of a split, from all over it."""
+    clips = load_split(data, split, audio)
+    chosen = clips[:: max(1, -(-len(clips) // limit))]
+    recorded = ClipAudio(chosen, audio, cache=None)
+    return [recorded.mel(i).unsqueeze(0).numpy() for i in range(len(chosen))]
 
 
 def _describe(

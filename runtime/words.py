@@ -14,8 +14,9 @@ from tts_kit.runtime.chunks import Span, Word
 from tts_kit.text import Encoded, WordTokens
 from tts_kit.text.ssml import is_ssml
 
-_PLAIN = re.compile(r"(\S+)")
-_SSML = re.compile(r"<!--.*?-->|<[^>]*>|([^\s<]+)", re.DOTALL)
+# A word is at most so long that a text without any space takes no longer than others.
+_PLAIN = re.compile(r"(\S{1,1000})")
+_SSML = re.compile(r"<!--.*?-->|<[^>]*>|([^\s<]{1,1000})", re.DOTALL)
 
 
 class CallerWord(NamedTuple):
@@ -33,14 +34,20 @@ class CallerText(Iterator[str]):
         self._parts = iter([text] if isinstance(text, str) else text)
         self._kept, self._start, self._at = "", 0, 0  # the text from _start on, read up to _at
         self._words: re.Pattern[str] | None = None
+        self._over = False  # all parts have come
 
     def __next__(self) -> str:
-        part = next(self._parts)
+        try:
+            part = next(self._parts)
+        except StopIteration:
+            self._over = True
+            raise
         self._kept = self._kept + part if self._kept else part
         return part
 
     def words_of(self, encoded: Encoded) -> list[CallerWord]:
-        """The words that begin before the end of ``encoded``, after those given already."""
+        """The words that begin before the end of ``encoded``, after those given already. One that
+        may go on in the next piece is left for that."""
         limit = max((word.end for word in encoded.words), default=0)
         return list(_with_tokens(self._until(limit), encoded.words))
 
@@ -53,11 +60,20 @@ class CallerText(Iterator[str]):
             self._words = _SSML if is_ssml(self._kept) else _PLAIN
         while (match := self._words.search(self._kept, self._at)) is not None:
             start, end = self._start + match.start(), self._start + match.end()
-            if limit is not None and start >= limit:
+            if limit is not None and (start >= limit or self._goes_on(match.end(), limit)):
                 break
             self._at = match.end()
             if match[1]:
                 yield match[1], (start, end)
+        self._trim()
+
+    def _goes_on(self, end: int, limit: int) -> bool:
+        """Whether there is something to say in the word that ends at ``end`` of what is kept,
+        after ``limit`` of the text."""
+        rest = self._kept[limit - self._start : end]
+        return any(map(str.isalnum, rest)) or (end == len(self._kept) and not self._over)
+
+    def _trim(self) -> None:
         if self._at > max(4096, len(self._kept) // 2):
             self._kept, self._start = self._kept[self._at :], self._start + self._at
             self._at = 0

@@ -80,6 +80,38 @@ def _grown_bound(model: onnx.ModelProto) -> None:
     loop.input[0] = "grown"
 
 
+def _empty_count(model: onnx.ModelProto) -> None:
+    """onnxruntime reads the first of no numbers."""
+    node = next(n for n in model.graph.node if _the_loop(model).input[0] in n.output)
+    _constant(model, "nothing", np.zeros(0, np.int64))
+    node.input[1] = "nothing"
+
+
+def _empty_start(model: onnx.ModelProto) -> None:
+    _constant(model, "nothing", np.zeros(0, np.bool_))
+    _the_loop(model).input[1] = "nothing"
+
+
+def _empty_condition(model: onnx.ModelProto) -> None:
+    body = next(a for a in _the_loop(model).attribute if a.name == "body").g
+    body.initializer.append(numpy_helper.from_array(np.zeros(0, np.float32), "nothing"))
+    node = next(n for n in body.node if n.op_type == "Greater")
+    node.input[1] = "nothing"
+    body.output[0].type.tensor_type.ClearField("shape")
+
+
+def _shadowed_condition(model: onnx.ModelProto) -> None:
+    """A value of the loop by the name of a constant around it."""
+    _constant(model, "state_before", np.zeros(1, np.float32))
+    body = next(a for a in _the_loop(model).attribute if a.name == "body").g
+    old = body.input[2].name
+    body.input[2].name = "state_before"
+    for node in body.node:
+        node.input[:] = ["state_before" if name == old else name for name in node.input]
+        if node.op_type == "Greater":
+            node.input[0] = "state_before"
+
+
 def _loop_in_loop(model: onnx.ModelProto) -> None:
     loop = _the_loop(model)
     inner = onnx.NodeProto()
@@ -301,6 +333,10 @@ CASES: dict[str, tuple[str, str, Change]] = {
     "decoder loop bound by a constant": ("decoder", "model-structure", _own_bound),
     "decoder loop without a bound": ("decoder", "model-structure", _no_bound),
     "decoder loop with a grown bound": ("decoder", "model-structure", _grown_bound),
+    "no number of steps": ("decoder", "model-structure", _empty_count),
+    "no first condition": ("decoder", "model-structure", _empty_start),
+    "no condition": ("decoder", "model-structure", _empty_condition),
+    "a condition in disguise": ("decoder", "model-structure", _shadowed_condition),
     "loop in the loop": ("decoder", "model-structure", _loop_in_loop),
     "no loop in the decoder": ("decoder", "model-structure", lambda m: _swap(m, "decoder_step")),
     "if": ("postnet", "model-operator", _if),

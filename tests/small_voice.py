@@ -174,7 +174,7 @@ def _decoder(b: Builder) -> None:
     inner = Builder(5, prefix="step_")
     masks = inner.op("Gather", "prenet_masks", "i", axis=0)
     _step(inner, masks, "last_state", "last_attention")
-    inner.op("Squeeze", "gate_1", inner.ints(0), to="gate_0")
+    inner.op("Reshape", "gate_1", inner.ints(), to="gate_0")
     inner.op("Squeeze", "weights", inner.ints(0), to="weights_0")
     stop = inner.op("Greater", "gate_0", inner.constant(small_info().stream.gate_logit))
     inner.op("Not", stop, to="go_on")

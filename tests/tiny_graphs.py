@@ -226,7 +226,8 @@ def _step(
         "decoder_hidden",
     )
     gate = b.op("Sub", steps, b.constant(stop_after - 0.5), to="gate_out")
-    more = b.op("LessOrEqual", gate, b.constant(info.stream.gate_logit), to="more")
+    more = b.op("LessOrEqual", gate, b.constant(info.stream.gate_logit))
+    more = b.op("Reshape", more, b.constant([], np.int64), to="more")
     too_late = b.op("Greater", steps, b.constant(bad_after + 0.5))
     bad = b.op("Where", too_late, b.constant(bad_value), b.constant(0.0))
     joined = b.op("Concat", decoder_hidden, context, axis=1)

@@ -24,7 +24,10 @@ from tts_kit.cli_errors import PATH, run_command
 @click.option("--license", help="Licence stored in the voice.")
 @click.option("--license-file", type=PATH, help="Licence text to pack.")
 @click.option("--author", "authors", multiple=True, help="Whom to credit; may be repeated.")
-@click.option("--data", type=PATH, help="Stage 0's manifests, to calibrate an int8 vocoder with.")
+@click.option("--data", type=PATH, help="Stage 0's manifests: clips for an int8 vocoder.")
+@click.option(
+    "--no-dnsmos", "dnsmos", flag_value=False, default=None, help="Judge it without DNSMOS."
+)
 @click.option("--debug-graphs", is_flag=True, help="Pack decoder_step and vocoder_full as well.")
 @click.option("--sentences", type=int, help="How many to compare with torch. [default: 50]")
 @click.option("--force", is_flag=True, help="Export even if nothing changed.")

@@ -6,7 +6,10 @@ moves forward. All thresholds are seconds or tokens, so that they mean the same 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import bisect
+import itertools
+import math
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,16 +49,15 @@ class Fault(NamedTuple):
     steps: int
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a sentence has come: what a guard carries from block to block."""
 
-    recent: IntArray  # furthest place of the last steps, as many as SKIP_SECONDS are
+    recent: tuple[int, ...]  # furthest place of the last steps, as many as SKIP_SECONDS are
     still: int = 0  # steps since it moved
 
     def forgiven(self) -> Progress:
         """With more time to move on, for a second try."""
-        return replace(self, still=self.still // 2)
+        return self._replace(still=self.still // 2)
 
 
 class Guards:
@@ -69,44 +71,73 @@ class Guards:
 
     def start(self) -> Progress:
         """Of a sentence that has not begun."""
-        return Progress(np.zeros(self._skip_steps, dtype=np.intp))
+        return Progress((0,) * self._skip_steps)
 
     def check(self, block: Block, before: Progress) -> tuple[IntArray, Progress, Fault | None]:
-        """The furthest place at each step (S,), how far it has come, and the first fault."""
-        steps = len(block.gate)
-        if steps == 0:
-            return np.zeros(0, dtype=np.intp), before, None
-        place = (np.cumsum(block.alignment, axis=1) >= 0.5).argmax(axis=1)
-        joined = np.maximum.accumulate(np.concatenate((before.recent, place)))
-        furthest = joined[self._skip_steps :]
-        sure = block.alignment.max(axis=1) >= SURE
-        skipped = (furthest - joined[:steps] > self._stream.skip_tokens) & sure
-        repeated = (furthest - place > self._stream.repeat_tokens) & sure
-        numbers = np.arange(steps)
-        moved = furthest > joined[self._skip_steps - 1 : -1]
-        still = numbers - np.maximum.accumulate(np.where(moved, numbers, -1 - before.still))
-        kinds = ("numbers", "skip", "repeat", "stall")
-        wrong = np.stack((_broken(block), skipped, repeated, still >= self._stall_steps))
-        progress = Progress(joined[steps:], int(still[-1]))
-        fault = None
-        if wrong.any():
-            step = int(wrong.any(axis=0).argmax())
-            fault = Fault(kinds[int(wrong[:, step].argmax())], step)
-        elif self._early(block, int(furthest[-1]), bool(sure[-1])):
-            fault = Fault("early", steps)
-        return furthest, progress, fault
+        """The furthest place at each step, how far it has come, and the first fault.
 
-    def _early(self, block: Block, furthest: int, sure: bool) -> bool:
+        Lists, for a block is short: a numpy call on so little costs more than a few steps do.
+        """
+        places: list[int] = (block.alignment.cumsum(axis=1) >= 0.5).argmax(axis=1).tolist()
+        steps = len(places)
+        joined = list(before.recent[:-1])  # the last of it begins the next line
+        joined += itertools.accumulate(places, max, initial=before.recent[-1])
+        furthest = joined[self._skip_steps :]
+        fault = _first_broken(block)
+        if (
+            before.still + steps >= self._stall_steps
+            or max(map(operator.sub, furthest, joined), default=0) > self._stream.skip_tokens
+            or max(map(operator.sub, furthest, places), default=0) > self._stream.repeat_tokens
+        ):
+            fault = self._search(block, before.still, places, joined, fault)
+        if fault is None and self._early(block, joined[-1]):
+            fault = Fault("early", steps)
+        moved = bisect.bisect_left(joined, joined[-1]) - self._skip_steps  # the last step that did
+        still = steps - 1 - moved if moved >= 0 else before.still + steps
+        progress = Progress(tuple(joined[steps:]), still)
+        return np.array(furthest, dtype=np.intp), progress, fault
+
+    def _search(
+        self, block: Block, still: int, places: list[int], joined: list[int], broken: Fault | None
+    ) -> Fault | None:
+        """The first fault, step by step."""
+        before = joined[self._skip_steps - 1 :]
+        for step, place in enumerate(places[: None if broken is None else broken.steps]):
+            furthest = max(before[step], place)
+            still = 0 if place > before[step] else still + 1
+            kind = ""
+            if furthest - joined[step] > self._stream.skip_tokens:  # where it was not long ago
+                kind = "skip"
+            elif furthest - place > self._stream.repeat_tokens:
+                kind = "repeat"
+            if kind and block.alignment[step].max() >= SURE:
+                return Fault(kind, step)
+            if still >= self._stall_steps:
+                return Fault("stall", step)
+        return broken
+
+    def _early(self, block: Block, furthest: int) -> bool:
         """Whether the stop came where attention could not even see the end."""
         left = block.alignment.shape[1] - 1 - furthest
+        if left <= self._stream.attention_ahead or not len(block.gate):
+            return False
         fired = block.gate[-1] > self._stream.gate_logit
-        return bool(fired) and sure and left > self._stream.attention_ahead
+        return bool(fired and block.alignment[-1].max() >= SURE)
 
 
-def _broken(block: Block) -> np.typing.NDArray[np.bool_]:
-    """(S,), True where a step has numbers that no sound has."""
+def _first_broken(block: Block) -> Fault | None:
+    """The first step with numbers that no sound has. What is not finite in the gate or the
+    attention stays so to the block's end."""
     steps = len(block.gate)
-    loudest = np.abs(block.mel).reshape(block.mel.shape[0], steps, -1).max(axis=(0, 2))
-    weights = np.isfinite(block.alignment.sum(axis=1))
-    fine: np.typing.NDArray[np.bool_] = (loudest < MEL_LIMIT) & np.isfinite(block.gate) & weights
-    return ~fine
+    if steps == 0:
+        return None
+    loudness = np.abs(block.mel)
+    if (
+        loudness.ravel()[loudness.argmax()] < MEL_LIMIT  # argmax finds a NaN, too
+        and math.isfinite(block.gate[-1])
+        and math.isfinite(block.alignment[-1, -1])
+    ):
+        return None
+    fine = loudness.reshape(len(loudness), steps, -1).max(axis=(0, 2)) < MEL_LIMIT
+    fine &= np.isfinite(block.gate) & np.isfinite(block.alignment).all(axis=1)
+    return None if fine.all() else Fault("numbers", int(fine.argmin()))

@@ -17,7 +17,7 @@ from tts_kit.model_reader import read_model
 from tts_kit.operators import (
     ATTRIBUTES,
     CHEAP,
-    LENGTHS,
+    ELEMENTWISE,
     LOOP,
     MICROSOFT,
     POSITIVE,
@@ -82,9 +82,14 @@ class _Known:
     """What is known of the values of a graph, by name, while its nodes are followed."""
 
     inputs: set[str]
-    constants: set[str]
-    lengths: set[str] = field(default_factory=set)  # no larger than the longest axis of an input
-    shapes: set[str] = field(default_factory=set)  # of a value that is there
+    constants: dict[str, list[int]]  # and their dimensions
+    shapes: dict[str, bool] = field(default_factory=dict)  # of a value; whether of an input
+    lengths: set[str] = field(default_factory=set)  # single numbers, no larger than an input
+    singles: set[str] = field(default_factory=set)  # values that are one number, or none is there
+
+    def single(self, name: str) -> bool:
+        """Whether the value has exactly one element: onnxruntime reads past an empty one."""
+        return name in self.singles or math.prod(self.constants.get(name, [0])) == 1
 
     def follow(self, operator: Operator, node: Message) -> None:
         """Takes the outputs of ``node`` in; refuses what may take endless time or memory."""
@@ -93,19 +98,26 @@ class _Known:
         if all(name in self.constants for name in values):
             if kind not in CHEAP:
                 _refuse("structure", f"{kind} is applied to constants alone")
-            self.constants.update(outputs)
-        if kind == "Pad" and not set(values[1:]) <= self.constants:
+            self.constants.update((name, [-1]) for name in outputs)  # of any size
+        if kind == "Pad" and not set(values[1:]) <= set(self.constants):
             _refuse("structure", "a padding that is computed")
-        if kind == "ConstantOfShape" and not set(values) <= self.shapes:
+        if kind == "ConstantOfShape" and not set(values) <= set(self.shapes):
             _refuse("structure", "a tensor of a computed size")
         if kind == "Shape":
-            self.shapes.update(outputs)
-        if (
-            (kind == "Shape" and set(values) <= self.inputs)
-            or (kind == "Min" and not self.lengths.isdisjoint(values))
-            or (kind in LENGTHS and values[0] in self.lengths)
-        ):
-            self.lengths.update(outputs)
+            self.shapes.update((name, set(values) <= self.inputs) for name in outputs)
+        elif kind == "Gather":
+            if self.shapes.get(values[0]) and self.single(values[-1]):
+                self.lengths.update(outputs)
+        elif kind == "Min":
+            if not self.lengths.isdisjoint(values) and all(
+                name in self.lengths or self.single(name) for name in values
+            ):
+                self.lengths.update(outputs)
+        elif kind == "Reshape":
+            if self.constants.get(values[-1]) == [0]:  # to no axes: fails for all but one element
+                self.singles.update(outputs)
+        elif kind in ELEMENTWISE and all(map(self.single, values)):
+            self.singles.update(outputs)
 
 
 class _Check:
@@ -128,7 +140,7 @@ class _Check:
         )
         if {value.name for value in inputs} & {t.text("name") for t in graph.all("initializer")}:
             _refuse("interface", "an input of the model has a value of its own")
-        self._graph(graph, {value.name for value in inputs}, set())
+        self._graph(graph, {value.name for value in inputs}, {})
         if self._loops_found != self._loops:
             _refuse("structure", f"the model has {self._loops_found} loops, not {self._loops}")
         return ModelFacts(inputs, outputs, tuple(sorted(self._found)), opset, ir_version)
@@ -146,7 +158,7 @@ class _Check:
             _refuse("version", f"the model has the operator sets {versions}")
         return opset
 
-    def _graph(self, graph: Message, inputs: set[str], outer_constants: set[str]) -> None:
+    def _graph(self, graph: Message, inputs: set[str], constants: dict[str, list[int]]) -> _Known:
         """``inputs`` are those whose lengths bound loops; none inside a loop."""
         nodes: list[Message] = graph.all("node")
         ends = {
@@ -155,16 +167,17 @@ class _Check:
             if node.text("op_type") == "Slice"
             for name in node.all("input")[1:3]
         }
-        known = _Known(inputs, set(outer_constants))
+        known = _Known(inputs, dict(constants))
         for tensor in graph.all("initializer"):
             name = tensor.text("name")
             self._tensor(tensor, ends_slices=name in ends)
-            known.constants.add(name)
+            known.constants[name] = tensor.all("dims")
         for node in nodes:
             operator = self._node(node)
             if operator == LOOP:
                 self._loop(node, known)
             known.follow(operator, node)
+        return known
 
     def _node(self, node: Message) -> Operator:
         operator = (node.text("domain"), node.text("op_type"))
@@ -183,12 +196,18 @@ class _Check:
         self._loops_found += 1
         if self._loops_found > self._loops or not known.inputs:
             _refuse("structure", "a Loop where none may be")
-        if next(iter(node.all("input")), "") not in known.lengths:
+        count, start = [*node.all("input"), "", ""][:2]
+        if count not in known.lengths or not known.single(start):
             _refuse("structure", "a Loop that the length of no input bounds")
         bodies = [body for attribute in node.all("attribute") for body in attribute.all("g")]
         if len(bodies) != 1:
             _refuse("structure", "a Loop without a body")
-        self._graph(bodies[0], set(), known.constants)
+        given = {value.text("name") for value in bodies[0].all("input")}
+        outer = {name: dims for name, dims in known.constants.items() if name not in given}
+        inner = self._graph(bodies[0], set(), outer)
+        go_on = [value.text("name") for value in bodies[0].all("output")[:1]]
+        if not go_on or go_on[0] not in inner.singles:
+            _refuse("structure", "a Loop whose condition may be no single value")
 
     def _attribute(self, operator: str, attribute: Message) -> None:
         name, kind = attribute.text("name"), attribute.number("type")

@@ -58,5 +58,7 @@ POSITIVE = frozenset(
 CHEAP = frozenset(
     {*("Cast", "DequantizeLinear", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")}
 )
-# A length of an input stays no larger than that through these.
-LENGTHS = frozenset({"Gather", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"})
+# Element by element: one number comes of one number each.
+ELEMENTWISE = frozenset(
+    {*("Equal", "LessOrEqual"), *(operator[1] for operator in SPARE), "Identity", "Cast"}
+)

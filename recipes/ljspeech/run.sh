@@ -103,7 +103,7 @@ fi
 if runs 5; then
     announce 5 "export"
     tts-kit export "$exp/tacotron2" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
-        --name "$tag" $force
+        --name "$tag" --data "$data" $force
 fi
 if runs 7; then
     announce 7 "bench"

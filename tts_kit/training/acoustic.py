@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tts_kit.alignment import alignment_faults
 from tts_kit.audio import FloatArray
-from tts_kit.cli import run_command
+from tts_kit.cli_errors import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
 from tts_kit.data import (

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tts_kit.audio import write_wav
-from tts_kit.cli import run_command
+from tts_kit.cli_errors import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config import load_config, to_dict
 from tts_kit.corpus import Clip
