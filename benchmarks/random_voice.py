@@ -17,16 +17,18 @@ from tts_kit import __version__
 from tts_kit.config import ACOUSTIC_PRESETS, VOCODER_PRESETS, AudioConfig, StreamConfig
 from tts_kit.export import ExportOptions
 from tts_kit.export.parity import Models
+from tts_kit.export.profiles import exact_graphs, stored_graphs
+from tts_kit.export.quantize_vocoder import quantize_vocoder
 from tts_kit.export.spoken import read_sentences
-from tts_kit.export.voice import exact_graphs, stored_graphs
 from tts_kit.models.hifigan import Generator
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.text import Frontend, load_frontend
-from tts_kit.voice import Context, VoiceInfo, write_voice
+from tts_kit.voice import VOCODER, Context, VoiceInfo, write_voice
 
 AUDIO, STREAM = AudioConfig(), StreamConfig()
 SECONDS = 0.07  # a token: 14 phonemes a second
 SHARP = 2.0  # of the tanh that says whether a token has had its time
+EARLY = 0.6  # of that time; room for what the fit gets wrong
 LOUD = 10.0  # of what attention prefers, before the softmax
 
 
@@ -55,7 +57,9 @@ def reader(preset: str, frontend: Frontend) -> Tacotron2:
         attention.location_conv.weight[1, 1, middle] = 1.0
         attention.location_dense.weight[:2] = 0.0
         attention.location_dense.weight[0, 0] = attention.location_dense.weight[1, 1] = SHARP
-        attention.memory.weight[0] = fit(border, -border, -border)  # the first has none before it
+        # The first has none before it. The others may begin a little early, never late: between two
+        # tokens attention would be everywhere.
+        attention.memory.weight[0] = fit(border, -EARLY * border, -EARLY * border)
         attention.memory.weight[1] = fit(-border, -border, -border)
         attention.v.weight.zero_()
         attention.v.weight[0, :2] = torch.tensor([LOUD, -LOUD])
@@ -75,8 +79,14 @@ def write_random_voice(
     generator = Generator(AUDIO.n_mels, VOCODER_PRESETS[vocoder]).eval()
     generator.fold_weight_norm()
     models = Models(model, generator, AUDIO, STREAM)
-    options = ExportOptions(profile=profile, vocoder_profile=vocoder_profile)
-    graphs, _ = stored_graphs(exact_graphs(models), models, options)
+    static = vocoder_profile == "int8"
+    options = ExportOptions(profile=profile, vocoder_profile="fp32" if static else vocoder_profile)
+    graphs = stored_graphs(exact_graphs(models), models, options).graphs
+    if static:
+        mels = [torch.randn(1, AUDIO.n_mels, 200).numpy() - 5.0]
+        graphs[VOCODER] = quantize_vocoder(
+            graphs[VOCODER], generator.config, mels, silence=AUDIO.silence
+        )
     info = VoiceInfo(
         name=f"random {acoustic} {vocoder}",
         language="en",
