@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 
 from tts_kit.config import VOCODER_PRESETS, AudioConfig
-from tts_kit.export.hifigan import vocoder_graph
+from tts_kit.export.hifigan import vocoder_full_graph
 from tts_kit.models.hifigan import Generator
 
 ROUNDS, FRAMES = 15, (16, 64)  # frames of a chunk; its context comes on top
@@ -27,7 +27,7 @@ def session(preset: str) -> tuple[onnxruntime.InferenceSession, int, int]:
     generator.fold_weight_norm()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    graph = vocoder_graph(generator, AUDIO.n_mels)
+    graph = vocoder_full_graph(generator, AUDIO.n_mels)
     size = sum(p.numel() for p in generator.parameters())
     return onnxruntime.InferenceSession(graph, options), generator.config.context, size
 
