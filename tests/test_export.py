@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from tts_kit.config import (
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import CheckpointError, UsageError
 from tts_kit.export import ExportOptions, export_voice
+from tts_kit.export.vocoder_quality import Bounds, choose_vocoder
 from tts_kit.export.voice import load_generator
 from tts_kit.foreign import ImportOptions, import_checkpoint
 from tts_kit.inference import free_run
@@ -205,3 +208,28 @@ def test_a_generator_config_is_of_the_checkpoint(tmp_path: Path, tiny_config: Co
         HifiganConfig(), {**dataclasses.asdict(tiny_config.vocoder)}
     )
     assert not any(hasattr(module, "parametrizations") for module in generator.modules())
+
+
+def test_an_int8_vocoder_is_judged(
+    tmp_path: Path, tiny_config: Config, practice_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = save_pair(tmp_path, tiny_config.acoustic, tiny_config.vocoder, tiny_config.audio)
+    options = dataclasses.replace(
+        QUICK, vocoder_profile="int8", data=practice_data, dnsmos=False, profile="fp32"
+    )
+    monkeypatch.setattr("tts_kit.export.vocoder_quality.dnsmos_scorer", lambda: None)  # seconds
+    monkeypatch.setattr("tts_kit.export.profiles.CALIBRATION_CLIPS", 1)
+    monkeypatch.setattr("tts_kit.export.profiles.JUDGED_CLIPS", 1)
+    taken, refused = Bounds(mel_l1=9.0, spectral_distance=99.0), Bounds(mel_l1=0.0)
+    for bounds, profile in ((taken, "int8"), (refused, "fp32")):
+        judged = functools.partial(choose_vocoder, bounds=bounds)
+        with mock.patch("tts_kit.export.profiles.choose_vocoder", judged):
+            info = export_voice(*pair, tmp_path / profile, stream=SHORT, options=options)
+        report = json.loads((tmp_path / profile / "parity.json").read_text("utf-8"))
+        assert info.vocoder_profile == report["vocoder_quality"]["profile"] == profile
+        assert report["storage"]["vocoder"] == profile
+        assert (("", "QuantizeLinear") in info.graphs["vocoder"].operators) == (profile == "int8")
+        assert any("not int8: mel L1" in line for line in info.warnings) == (profile == "fp32")
+        assert Voice.load(tmp_path / profile).say("Hello.").samples.any()
+    with pytest.raises(UsageError, match="give --data"):
+        dataclasses.replace(options, data=None)

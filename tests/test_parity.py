@@ -21,9 +21,10 @@ from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import VoiceError
 from tts_kit.export import ExportOptions, export_voice, parity
 from tts_kit.export.parity import Difference, Models
+from tts_kit.export.profiles import exact_graphs, stored_graphs
 from tts_kit.export.spoken import Reading, Spoken, read_sentences, require_sound
 from tts_kit.export.tacotron2 import decoder_graph
-from tts_kit.export.voice import exact_graphs, load_generator, stored_graphs
+from tts_kit.export.voice import load_generator
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.voice import DECODER, ENCODER, POSTNET, VOCODER, decoder_state
 
@@ -270,7 +271,7 @@ def test_a_voice_that_stops_elsewhere_is_refused(reader: tuple[Path, Path], tmp_
             bias -= 0.0 if profile == "fp32" else 12.0
 
     options = ExportOptions(profile="int8", sentences=2)
-    with mock.patch("tts_kit.export.voice.decoder_graph", open_gate):
+    with mock.patch("tts_kit.export.profiles.decoder_graph", open_gate):
         with pytest.raises(VoiceError, match="too coarse .* 2 of 2 .*ends at step 1, torch at 57"):
             export_voice(*reader, tmp_path / "voice", options=options)
     assert not (tmp_path / "voice").exists()

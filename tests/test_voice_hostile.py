@@ -103,7 +103,8 @@ opened, strange = [], []
 
 def watch(event, arguments):
     if event == "open":
-        opened.append(str(arguments[0]))
+        if not isinstance(arguments[0], int):  # a file that was opened before
+            opened.append(str(arguments[0]))
     elif event.split(".")[0] in ("socket", "subprocess", "ctypes", "shutil", "tempfile"):
         strange.append((event, str(arguments)))
     elif event in ("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.remove", "os.rename",
@@ -131,25 +132,22 @@ for path in paths:
     if outside or strange:
         print(path, outside, strange)
         sys.exit(1)
-if PLANTED:
-    open("/etc/hostname")
-    print("outside", opened[-1])
-    sys.exit(int(opened[-1] == "/etc/hostname"))
+try:  # the planted fault: the hook sees it
+    open("/nowhere")
+except OSError:
+    sys.exit(0 if opened[-1:] == ["/nowhere"] else "the hook is deaf")
 """
 
 
-@pytest.mark.parametrize("planted", [False, True])
-def test_no_file_outside_no_socket_no_process(good: Path, tmp_path: Path, planted: bool) -> None:
-    """All hostile voices in a process whose every opened file is written down."""
+def test_no_file_outside_no_socket_no_process(good: Path, tmp_path: Path) -> None:
+    """In a process whose every opened file is written down."""
     paths = []
     for number, name in enumerate(HOSTILE):
-        if HOSTILE[name][0] in ("missing", "unreadable"):
-            continue
-        scratch = tmp_path / str(number)
-        scratch.mkdir()
-        paths.append(hostile_voice(name, good, scratch))
-    code = AUDIT.replace("PLANTED", str(planted))
-    command = [sys.executable, "-c", code, str(good), str(good), *map(str, paths)]
+        code = HOSTILE[name][0]
+        of_models = code.startswith("model-") and code != "model-external"  # one is like another
+        if not of_models and code not in ("missing", "unreadable"):
+            (tmp_path / str(number)).mkdir()
+            paths.append(hostile_voice(name, good, tmp_path / str(number)))
+    command = [sys.executable, "-c", AUDIT, str(good), str(good), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=170)
-    assert done.returncode == int(planted), done.stdout[-2000:] + done.stderr[-2000:]
-    assert planted == ("outside /etc/hostname" in done.stdout)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

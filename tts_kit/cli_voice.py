@@ -26,7 +26,11 @@ from tts_kit.cli_errors import PATH, run_command
 @click.option("--author", "authors", multiple=True, help="Whom to credit; may be repeated.")
 @click.option("--data", type=PATH, help="Stage 0's manifests: clips for an int8 vocoder.")
 @click.option(
-    "--no-dnsmos", "dnsmos", flag_value=False, default=None, help="Judge it without DNSMOS."
+    "--no-dnsmos",
+    "dnsmos",
+    flag_value=False,
+    default=None,
+    help="Judge it without DNSMOS if need be.",
 )
 @click.option("--debug-graphs", is_flag=True, help="Pack decoder_step and vocoder_full as well.")
 @click.option("--sentences", type=int, help="How many to compare with torch. [default: 50]")
