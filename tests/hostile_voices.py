@@ -402,6 +402,10 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     ),
     "operators that are no list": ("metadata-value", _put("graphs.encoder.operators", 7)),
     "operators that are no pairs": ("metadata-value", _put("graphs.encoder.operators", [[1, {}]])),
+    "integers in a float voice": (
+        "metadata-value",
+        _put("graphs.decoder.operators", [["", "MatMulInteger"]]),
+    ),
     "a wrong hash of itself": ("metadata-hash", _text(lambda t: t.replace('"small"', '"other"'))),
     # Archives
     "zip slip": ("archive-entry", _with("../../evil.txt")),

@@ -41,6 +41,11 @@ SPARE: dict[Operator, tuple[str, ...]] = {
 }
 ATTRIBUTES = {**EXPORTED, **SPARE}
 
+# Of quantized graphs.
+INTEGER = frozenset(
+    {*("DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "MatMulNBits")}
+    | {"QuantizeLinear"}
+)
 # What an attribute holds, as the field of onnx.AttributeProto.
 TYPES = {
     **dict.fromkeys(("dilations", "pads", "perm", "strides"), "ints"),
