@@ -23,6 +23,7 @@ from tts_kit.errors import VoiceError
 from tts_kit.export.parity import Models
 from tts_kit.inference import FreeRun, free_run
 from tts_kit.models.hifigan import vocode
+from tts_kit.progress import is_quiet
 from tts_kit.runtime import Audio, Voice
 
 STOP_STEPS, STOP_SHARE = 2, 0.02  # a quantized voice may end that much sooner or later
@@ -90,7 +91,7 @@ def speak_twice(voice: Voice, models: Models, texts: Sequence[str]) -> list[Spok
     try:
         return [
             _speak_twice(voice, models, text)
-            for text in tqdm(texts, desc="parity", unit="sentence", disable=None)
+            for text in tqdm(texts, desc="parity", unit="sentence", disable=is_quiet() or None)
         ]
     finally:
         runtime.setLevel(level)

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from click.testing import CliRunner
 
 from tts_kit.checkpoint import open_checkpoint
+from tts_kit.cli import main
 from tts_kit.config import AudioConfig, from_dict, load_config
 from tts_kit.voice import read_voice
 
@@ -121,6 +123,10 @@ def test_second_run_skips_every_stage(finished: Run) -> None:
     # A finished run rewrites nothing; only the record of a training stage may be touched.
     changed = {path for path in after if after[path] != before[path]}
     assert {Path(path).name for path in changed} <= {"stage.json"}, changed
+    options = ["--conf", finished.conf, "--data", finished.data, "--out", finished.exp / "mels"]
+    dump = ["dump", *options, "--acoustic", finished.exp / "tacotron2", "--json"]
+    told = json.loads(CliRunner().invoke(main, [str(part) for part in dump]).stdout)
+    assert told == {"out": str(finished.exp / "mels"), "written": 0, "done_before": True}
 
 
 def test_more_steps_go_on_and_changed_models_start_anew(finished: Run, tmp_path: Path) -> None:
