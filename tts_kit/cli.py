@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tts_kit import __version__, cli_bench, cli_evaluate, cli_voice
+from tts_kit import __version__, cli_bench, cli_evaluate, cli_report, cli_voice
 from tts_kit.cli_errors import PATH as _PATH
 from tts_kit.cli_errors import run_command
 from tts_kit.config import TextConfig
@@ -26,6 +26,7 @@ main.add_command(cli_voice.export)
 main.add_command(cli_voice.import_command)
 main.add_command(cli_evaluate.evaluate)
 main.add_command(cli_evaluate.compare)
+main.add_command(cli_report.report)
 
 
 @main.command()

@@ -47,4 +47,5 @@ def _extra_of(module: str) -> str | None:
         "accelerate librosa matplotlib onnx pandas pocketsphinx safetensors soxr torch torchaudio"
     )
     extras = {name: "train" for name in f"{train} tqdm yaml".split()} | {"onnxruntime": "cpu"}
+    extras |= {"jinja2": "eval", "jiwer": "eval", "speechmos": "eval"}
     return extras.get(module.split(".")[0])
