@@ -64,6 +64,16 @@ class Stream(Iterator[Chunk]):
         """As above."""
         return self._facts.dropped
 
+    @property
+    def alignments(self) -> list[FloatArray]:
+        """(S, L) of each sentence that is over and gave any frame; where they were asked for."""
+        return self._facts.alignments
+
+    @property
+    def mels(self) -> list[FloatArray]:
+        """(n_mels, F) after the postnet, likewise."""
+        return self._facts.mels
+
     def __next__(self) -> Chunk:
         return next(self._chunks)
 

@@ -81,6 +81,7 @@ class Voice:
         chunk_frames: Sequence[int] | None = None,
         sentence_pause: float | None = None,
         deadline: float | None = None,
+        keep: bool = False,
     ) -> Stream:
         """Audio of ``text``, computed as it is asked for.
 
@@ -89,13 +90,13 @@ class Voice:
         overrides the voice's schedule of mel frames a chunk (the last one repeats); the audio is
         the same for each, to float32 rounding, unless a sentence is ``retried``.
         ``sentence_pause`` (seconds) overrides the voice's own. ``deadline`` seconds from now the
-        stream ends, whatever it does.
+        stream ends, whatever it does. With ``keep`` the stream has alignments and mels.
         """
         return self._stream(
             text,
             lexicon,
             Facts(),
-            self._manner(seed, chunk_frames, sentence_pause, deadline, keep=False),
+            self._manner(seed, chunk_frames, sentence_pause, deadline, keep=keep),
         )
 
     def say(

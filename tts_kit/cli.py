@@ -12,6 +12,7 @@ from tts_kit import (
     cli_data,
     cli_doctor,
     cli_evaluate,
+    cli_report,
     cli_speak,
     cli_voice,
 )
@@ -48,6 +49,7 @@ for _command in (
     cli_voice.import_command,
     cli_evaluate.evaluate,
     cli_evaluate.compare,
+    cli_report.report,
     cli_bench.bench,
     cli_doctor.doctor,
 ):

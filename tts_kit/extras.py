@@ -27,6 +27,8 @@ EXTRAS: dict[str, dict[str, str]] = {
     "eval": {
         "pocketsphinx": "pocketsphinx",
         "jiwer": "jiwer",
+        "Jinja2": "jinja2",
+        "matplotlib": "matplotlib",
         "speechmos": "speechmos",
         "librosa": "librosa",
         "requests": "requests",

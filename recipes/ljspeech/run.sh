@@ -6,7 +6,8 @@ usage() {
     cat <<'USAGE'
 Usage: ./run.sh [options]
   --stage N               first stage (default 0)
-  --stop-stage N          last stage (default 5; 7 measures the voice on this machine)
+  --stop-stage N          last stage (default 5; 6 judges the voice beside the recordings,
+                          7 measures how fast it is on this machine)
   --corpus DIR|NAME       LJSpeech-layout folder, `practice`, or `ljspeech` (default, downloaded)
   --conf FILE             configuration (default conf/ljspeech.yaml)
   --tag NAME              name of this run (default: the corpus' name)
@@ -22,12 +23,16 @@ Usage: ./run.sh [options]
   --wandb PROJECT         log to Weights & Biases as well
   --split-seed N          seed of the train/dev/test split (default 1234)
   --max-rejects SHARE     largest share of clips stage 0 may reject (default 0.01)
+  --clips N               stage 6 speaks only N test clips (default all)
+  --hard N                stage 6 speaks only N hard sentences (default all)
+  --jobs N                processes of stage 6 (default 1)
   --force                 do the stages again even where nothing changed
 USAGE
 }
 
 stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir="" expdir=""
 nproc=1 mixed_precision=no init_from="" alignments="" profile="" wandb="" split_seed="" max_rejects="" force=""
+clips="" hard="" jobs=""
 
 die() { echo "error: $1" >&2; exit 2; }
 
@@ -36,7 +41,8 @@ while [ $# -gt 0 ]; do
         -h|--help) usage; exit 0 ;;
         --force) force=--force; shift; continue ;;
         --stage|--stop-stage|--stop_stage|--corpus|--conf|--tag|--datadir|--expdir|--nproc|\
-        --mixed_precision|--mixed-precision|--init-from|--init_from|--alignments|--profile|--wandb|--split-seed|--max-rejects) ;;
+        --mixed_precision|--mixed-precision|--init-from|--init_from|--alignments|--profile|--wandb|--split-seed|--max-rejects|\
+        --clips|--hard|--jobs) ;;
         *) die "unknown option $1; see ./run.sh --help" ;;
     esac
     [ $# -ge 2 ] || die "$1 needs a value; see ./run.sh --help"
@@ -109,6 +115,12 @@ if runs 5; then
     announce 5 "export"
     tts-kit export "$exp/tacotron2" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
         --name "$tag" --data "$data" ${profile:+--profile "$profile"} $force
+fi
+if runs 6; then
+    announce 6 "report"
+    tts-kit report "$exp/voice" --data "$data" --exp "$exp" --sentences hard_sentences.txt \
+        -o "$exp/report" $force ${clips:+--clips "$clips"} ${hard:+--hard "$hard"} \
+        ${jobs:+--jobs "$jobs"}
 fi
 if runs 7; then
     announce 7 "bench"

@@ -70,14 +70,21 @@ def plot_gate(path: Path, logits: FloatArray, threshold: float) -> None:
 
 
 def plot_losses(run: Path, path: Path) -> None:
+    """Every curve of a run's metrics as a file, if there are any."""
+    figure = losses_figure(run)
+    if figure is not None:
+        _save(figure, path)
+
+
+def losses_figure(run: Path, *, columns: int = 3) -> Figure | None:
     """Every curve of a run's metrics: one panel a quantity, training and validation in it."""
     curves: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
     for record in read_records(run):
         for name, value in record.values.items():
             curves[name][record.split].append((record.step, value))
     if not curves:
-        return
-    columns = min(3, len(curves))
+        return None
+    columns = min(columns, len(curves))
     rows = -(-len(curves) // columns)
     figure = Figure(figsize=(5 * columns, 3 * rows))
     # A constrained layout of a dozen panels would take seconds at every validation.
@@ -93,7 +100,7 @@ def plot_losses(run: Path, path: Path) -> None:
         axis.legend()
     for axis in grid[len(curves) :]:
         axis.remove()
-    _save(figure, path)
+    return figure
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -1,0 +1,67 @@
+"""The command of stage 6."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tts_kit.cli_errors import PATH, run_command
+
+
+@click.command()
+@click.argument("voice", type=PATH)
+@click.option("--data", type=PATH, required=True, help="Folder of stage 0's manifests.")
+@click.option("--sentences", type=PATH, required=True, help="Hard sentences: category|text a line.")
+@click.option(
+    "--exp", type=PATH, help="Folder of the trainings: loss curves, HiFi-GAN not finetuned."
+)
+@click.option("-o", "--out", type=PATH, required=True, help="Folder for report.html and .json.")
+@click.option("--clips", type=int, help="How many test clips to speak. [default: all]")
+@click.option("--hard", type=int, help="How many hard sentences to speak. [default: all]")
+@click.option("--asr", default="pocketsphinx", show_default=True, help="As in `evaluate`.")
+@click.option("--mos", default="dnsmos", show_default=True, help="As in `evaluate`.")
+@click.option("--align/--no-align", default=True, show_default=True, help="Forced alignment.")
+@click.option("--jobs", default=1, show_default=True, help="Processes that measure clips.")
+@click.option("--seed", default=0, show_default=True, help="Of the voice's dropout masks.")
+@click.option("--force", is_flag=True, help="Do it again even if nothing changed.")
+def report(**options: Any) -> None:
+    """Stage 6: let a VOICE speak, measure it beside the recordings, and show it on a page."""
+    run_command(_report, **options)
+
+
+def _report(
+    *,
+    voice: Path,
+    data: Path,
+    sentences: Path,
+    exp: Path | None,
+    out: Path,
+    clips: int | None,
+    hard: int | None,
+    asr: str,
+    mos: str,
+    align: bool,
+    jobs: int,
+    seed: int,
+    force: bool,
+) -> None:
+    from tts_kit.evaluation import Options
+    from tts_kit.evaluation.backends import require
+
+    require(["jinja2", "jiwer", "librosa", "soxr", "tqdm"])
+    from tts_kit.evaluation import stage, tables
+    from tts_kit.evaluation.results import read_report
+
+    options = stage.ReportOptions(
+        clips, hard, seed, Options(asr=asr, mos=mos, align=align, jobs=jobs)
+    )
+    done = stage.make_report(
+        stage.Inputs(voice, data, sentences, exp), out, options=options, force=force
+    )
+    if not done:
+        click.echo("report: done", err=True)
+        return
+    click.echo("\n".join(tables.report_lines(read_report(out / stage.JSON))))
+    click.echo(f"report: {out / stage.PAGE}", err=True)
