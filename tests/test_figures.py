@@ -64,6 +64,7 @@ def report() -> dict[str, Any]:
         "format": 1,
         "settings": {"asr": "pocketsphinx 5", "mos": None},
         "recordings": "recordings",
+        "hard": {"systems": {}},  # in that of stage 6
         "texts": {"a": "One.", "b": "Two."},
         "systems": {
             "recordings": {"summary": {"wer": estimate(0.25)}, "clips": {"a": {}}},
@@ -79,6 +80,7 @@ def test_an_evaluation_is_taken_over_without_its_clips(tree: Path) -> None:
     source = tree / "report.json"
     source.write_text(json.dumps(report()), "utf-8")
     taken = json.loads(figures.take(source, "evaluation-x", tree).read_text("utf-8"))
+    assert "hard" not in taken
     assert [list(system) for system in taken["systems"].values()] == [["summary"], ["summary"]]
     page = figures.outdated(tree)[tree / "docs" / "results.md"]
     assert "| system | WER | MCD, dB |" in page

@@ -4,8 +4,9 @@
     python tools/figures.py --check              # exit code 1 if a page is out of date
     python tools/figures.py --take FILE NAME     # take over a result as docs/results/NAME.json
 
-A result is what `tts-kit bench -o` or `tts-kit evaluate -o` wrote (without its clips), or a
-record with ``kind``, ``title``, ``source`` and ``rows``, written by hand from the lab book.
+A result is what `tts-kit bench -o`, `tts-kit evaluate -o` or stage 6 (report.json) wrote, without
+its clips, or a record with ``kind``, ``title``, ``source`` and ``rows``, written by hand from the
+lab book.
 """
 
 from __future__ import annotations
@@ -196,8 +197,11 @@ def outdated(root: Path) -> dict[Path, str]:
 def take(source: Path, name: str, root: Path) -> Path:
     """Copies a result; of an evaluation the figures and texts, not the single clips."""
     record = json.loads(source.read_text("utf-8"))
-    for system in record["systems"].values() if kind_of(record) == "evaluation" else ():
-        system.pop("clips", None)
+    if kind_of(record) == "evaluation":
+        kept = ("format", "settings", "recordings", "texts", "systems")
+        record = {key: record[key] for key in kept}
+        for system in record["systems"].values():
+            system.pop("clips", None)
     out = root / RESULTS / f"{name}.json"
     out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     return out
