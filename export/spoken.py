@@ -154,18 +154,23 @@ def summary(spoken: Sequence[Spoken]) -> dict[str, Any]:
 
 
 def require_sound(spoken: Sequence[Spoken], *, profile: str) -> tuple[str, ...]:
-    """Warnings for voice.json. VoiceError where the voice fails at a sentence that torch reads
-    soundly; a float32 voice is only warned of, since no more than rounding is between them."""
+    """Warnings for voice.json. VoiceError where a quantized voice fails at a sentence that torch
+    reads soundly.
+
+    Two kinds of voices are only warned of: float32 ones, since no more than rounding is between
+    them and torch, and those too little trained, whose reading hangs on every last digit.
+    """
     faults = [f"{s.text!r} {s.fault}" for s in spoken if s.fault]
-    if faults and profile != "fp32":
+    sound = sum(s.torch.sound for s in spoken)
+    trained = sound >= SOUND_SHARE * len(spoken)
+    if faults and trained and profile != "fp32":
         raise VoiceError(
             f"{profile} is too coarse for this voice, it fails at {len(faults)} of {len(spoken)} "
             f"sentences that torch reads soundly: {faults[0]}; export with --profile fp32, or "
             "train longer"
         )
     warnings = [f"differs from torch: {fault}"[:900] for fault in faults]
-    sound = sum(s.torch.sound for s in spoken)
-    if sound < SOUND_SHARE * len(spoken):
+    if not trained:
         warnings.insert(
             0,
             f"{UNTRAINED}: it reads {sound} of {len(spoken)} sentences to their end and stops by "

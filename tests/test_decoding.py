@@ -104,7 +104,7 @@ def plain_masks(seed: int, sentence: int, step: int, layers: int, dim: int, keep
     return "".join("01"[part < round(keep * 65536)] for part in kept[: layers * dim])
 
 
-# What docs/voice-format.md shows: prenet_dim 8, two layers, dropout .5; (seed, sentence, step).
+# Two layers of 8 units, dropout .5; (seed, sentence, step).
 VECTORS = {
     (0, 0, 0): "0100100110110100",
     (0, 0, 1): "1101010111010010",

@@ -126,7 +126,7 @@ def growth_over_a_megabyte(folder: Path, leak: int) -> int:
 @needs_proc
 @pytest.mark.parametrize(("leak", "flat"), [(0, True), (2048, False)])
 def test_a_megabyte_of_text_needs_no_memory(tmp_path: Path, leak: int, flat: bool) -> None:
-    write_tiny_voice(tmp_path / "v", stop_after=4)
+    write_tiny_voice(tmp_path / "v", stop_after=12)
     assert (growth_over_a_megabyte(tmp_path / "v", leak) < 32e6) is flat
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_voice import small_graphs, small_info, small_model
 
 from tts_kit import voice_files
+from tts_kit.config import Tacotron2Config
+from tts_kit.decoding import prenet_masks
 from tts_kit.errors import OutputError, VoiceError
 from tts_kit.voice import (
     DEBUG_GRAPHS,
@@ -332,3 +336,38 @@ def test_a_graph_that_does_not_fit_is_never_written(tmp_path: Path) -> None:
         write_voice(tmp_path / "v", info, BYTES, "")
     assert caught.value.code == "model-interface"
     assert list(tmp_path.iterdir()) == []
+
+
+DOCUMENT = (Path(__file__).parents[1] / "docs" / "voice-format.md").read_text(encoding="utf-8")
+
+
+def test_the_masks_of_the_document_are_ours() -> None:
+    """The code and the test vectors that let any language make the same masks."""
+    code = DOCUMENT.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    rows = re.findall(r"^\| (-?\d+) \| (\d+) \| (\d+) \| `([01]+)` \| (\d+) \|$", DOCUMENT, re.M)
+    assert len(rows) == 6
+    for seed, sentence, step, first, kept in rows:
+        numbers = [int(text) for text in (seed, sentence, step)]
+        ours = prenet_masks(
+            Tacotron2Config(), 1, seed=numbers[0], sentence=numbers[1], first_step=numbers[2]
+        ).ravel()
+        assert "".join(str(int(value > 0)) for value in ours[:32]) == first
+        assert int((ours > 0).sum()) == int(kept) and ours.max() == 2.0
+        assert names["mask"](*numbers, 2, 256, 0.5) == ours.tolist()
+    odd = Tacotron2Config(prenet_dim=5, prenet_dropout=0.25)
+    steps = prenet_masks(odd, 2, seed=7)
+    for step, bits in enumerate((["10111", "11101"], ["11111", "11001"])):
+        assert ["".join(str(int(v > 0)) for v in row) for row in steps[step]] == bits
+        assert np.allclose(names["mask"](7, 0, step, 2, 5, 0.25), steps[step].ravel())
+        assert all(f"`{' '.join(line)}`" in DOCUMENT for line in [bits])
+
+
+def test_the_document_lists_what_voice_json_holds(folder: Path) -> None:
+    table = DOCUMENT.partition("## voice.json")[2].partition("## Graphs")[0]
+    told = set(re.findall(r"`([a-z_0-9]+)`", table))
+    data = json.loads((folder / "voice.json").read_text(encoding="utf-8"))
+    assert set(data) <= told and set(data["graphs"]["encoder"]) <= told
+    for name in FILES:
+        assert f"`{name}`" in DOCUMENT.partition("## Files")[2].partition("## voice.json")[0]

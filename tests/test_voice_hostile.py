@@ -13,7 +13,7 @@ import pytest
 from hostile_voices import HOSTILE, hostile_voice
 from small_voice import write_small_voice
 
-from tts_kit import model_check, voice_archive, voice_files, voice_info, voice_json
+from tts_kit import model_check, voice_archive, voice_files, voice_info, voice_parse
 from tts_kit.errors import VoiceError
 from tts_kit.model_check import ModelFacts
 from tts_kit.voice import open_voice
@@ -49,7 +49,7 @@ def test_every_code_is_documented_and_tried() -> None:
     documented = set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE))
     assert raised - documented == set()
     tried = {code for code, _ in HOSTILE.values()}
-    by_hand = {"file-hash", "unusable"}  # in test_voice.py, and of onnxruntime
+    by_hand = {"file-hash", "front-end", "unusable"}  # in test_voice.py and of the runtime
     assert documented - tried - by_hand <= documented - raised
 
 
@@ -67,7 +67,7 @@ PLANTED: dict[str, tuple[Patch, str]] = {
     ),
     "attributes unseen": ((model_check._Check, "_attribute", _nothing), "model: huge padding"),
     "tensors unseen": ((model_check._Check, "_tensor", _nothing), "model: tensor too short"),
-    "limits unseen": ((voice_json, "check_limits", _nothing), "a sentence of a year"),
+    "limits unseen": ((voice_parse, "check_limits", _nothing), "a sentence of a year"),
     "entries unseen": ((voice_archive.ArchiveFiles, "_check_entries", _nothing), "a bomb"),
     "any file will do": ((voice_files.stat, "S_ISREG", lambda mode: True), "a link to a secret"),
 }
@@ -80,19 +80,17 @@ def test_a_check_left_out_is_noticed(
     """The planted faults: without its check the hostile voice is taken, or refused too late."""
     (place, attribute, replacement), name = PLANTED[fault]
     path = hostile_voice(name, good, tmp_path)
+    assert outcome(path) == HOSTILE[name][0]
     monkeypatch.setattr(place, attribute, replacement)
-    with pytest.raises(pytest.fail.Exception if _taken(path) else AssertionError):
-        with pytest.raises(VoiceError) as caught:
-            open_voice(path)
-        assert caught.value.code == HOSTILE[name][0]
+    assert outcome(path) != HOSTILE[name][0]
 
 
-def _taken(path: Path) -> bool:
+def outcome(path: Path) -> str:
     try:
         open_voice(path)
-    except VoiceError:
-        return False
-    return True
+    except VoiceError as error:
+        return error.code
+    return "taken"
 
 
 AUDIT = """
@@ -103,7 +101,8 @@ opened, strange = [], []
 
 def watch(event, arguments):
     if event == "open":
-        opened.append(str(arguments[0]))
+        if not isinstance(arguments[0], int):  # a file that was opened before
+            opened.append(str(arguments[0]))
     elif event.split(".")[0] in ("socket", "subprocess", "ctypes", "shutil", "tempfile"):
         strange.append((event, str(arguments)))
     elif event in ("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.remove", "os.rename",
@@ -131,25 +130,22 @@ for path in paths:
     if outside or strange:
         print(path, outside, strange)
         sys.exit(1)
-if PLANTED:
-    open("/etc/hostname")
-    print("outside", opened[-1])
-    sys.exit(int(opened[-1] == "/etc/hostname"))
+try:  # the planted fault: the hook sees it
+    open("/nowhere")
+except OSError:
+    sys.exit(0 if opened[-1:] == ["/nowhere"] else "the hook is deaf")
 """
 
 
-@pytest.mark.parametrize("planted", [False, True])
-def test_no_file_outside_no_socket_no_process(good: Path, tmp_path: Path, planted: bool) -> None:
-    """All hostile voices in a process whose every opened file is written down."""
+def test_no_file_outside_no_socket_no_process(good: Path, tmp_path: Path) -> None:
+    """In a process whose every opened file is written down."""
     paths = []
     for number, name in enumerate(HOSTILE):
-        if HOSTILE[name][0] in ("missing", "unreadable"):
-            continue
-        scratch = tmp_path / str(number)
-        scratch.mkdir()
-        paths.append(hostile_voice(name, good, scratch))
-    code = AUDIT.replace("PLANTED", str(planted))
-    command = [sys.executable, "-c", code, str(good), str(good), *map(str, paths)]
+        code = HOSTILE[name][0]
+        of_models = code.startswith("model-") and code != "model-external"  # one is like another
+        if not of_models and code not in ("missing", "unreadable"):
+            (tmp_path / str(number)).mkdir()
+            paths.append(hostile_voice(name, good, tmp_path / str(number)))
+    command = [sys.executable, "-c", AUDIT, str(good), str(good), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=170)
-    assert done.returncode == int(planted), done.stdout[-2000:] + done.stderr[-2000:]
-    assert planted == ("outside /etc/hostname" in done.stdout)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from hostile_models import hostile_models
 from hostile_voices import hostile_voice
 from small_voice import write_small_voice
 from voice_mutants import Worker, make_mutant
@@ -64,12 +63,11 @@ def test_without_hashes_the_mutants_are_noticed(good: Path, tmp_path: Path) -> N
     assert any("'spoke'" in fault for fault in found)
 
 
-@pytest.mark.parametrize("name", ["if", "random operator", "decoder loop bound by a constant"])
+@pytest.mark.parametrize("name", ["if", "random operator", "two graphs in one", "no condition"])
 def test_without_the_model_check_hostile_models_get_through(
     good: Path, tmp_path: Path, name: str
 ) -> None:
     """The planted fault: what onnxruntime alone would take."""
-    assert name in {case[0] for case in hostile_models()}
     path = hostile_voice(f"model: {name}", good, tmp_path)
     with Worker() as worker:
         assert worker.try_voice(path)["outcome"] == "refused"

@@ -137,7 +137,8 @@ def _other_node(dice: random.Random, graph: onnx.GraphProto) -> None:
         tensor = dice.choice(graph.initializer)
         array = onnx.numpy_helper.to_array(tensor).copy()
         if array.size and array.dtype != bool:
-            array.flat[dice.randrange(array.size)] = np.array(dice.choice((0, 1, -1, 3, 70))).astype(array.dtype)
+            number = np.array(dice.choice((0, 1, -1, 3, 70))).astype(array.dtype)
+            array.flat[dice.randrange(array.size)] = number
         changed = dice.choice((array, array.reshape(-1), array[None], array.reshape(-1)[:0]))
         tensor.CopyFrom(onnx.numpy_helper.from_array(changed, tensor.name))
     elif way == 5 and graph.initializer:

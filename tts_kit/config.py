@@ -547,7 +547,7 @@ def from_dict(base: T, data: Any, *, where: str = "") -> T:
     values = dict(data)
     if "preset" in values:
         base = _preset(base, values.pop("preset"), where)
-    hints = _hints(type(base))
+    hints = _hints(typing.cast(type, type(base)))
     unknown = sorted(set(values) - set(hints), key=str)
     if unknown:
         raise ConfigError(f"unknown key {where}{unknown[0]}; known: {', '.join(sorted(hints))}")

@@ -7,26 +7,25 @@ MICROSOFT = "com.microsoft"
 Operator = tuple[str, str]  # domain (empty: ONNX's own) and type
 
 LOOP: Operator = ("", "Loop")
-_CONV = ("dilations", "group", "kernel_shape", "pads", "strides")
 _PLAIN = (
     *("Add", "ConstantOfShape", "Cos", "Equal", "Exp", "Identity", "LessOrEqual", "Log", "MatMul"),
     *("Max", "Min", "Mul", "Pad", "Relu", "Reshape", "Sigmoid", "Sin", "Slice", "Squeeze", "Sum"),
     *("Tanh", "Unsqueeze", "DynamicQuantizeLinear", "MatMulInteger"),
+    "QuantizeLinear",
 )
 EXPORTED: dict[Operator, tuple[str, ...]] = {
     **{("", op): () for op in _PLAIN},
     ("", "ArgMax"): ("axis", "keepdims"),
     ("", "Cast"): ("to",),
     ("", "Concat"): ("axis",),
-    ("", "Conv"): _CONV,
-    ("", "ConvTranspose"): _CONV,
+    ("", "Conv"): ("dilations", "pads", "strides"),
+    ("", "ConvTranspose"): ("pads", "strides"),
     ("", "DequantizeLinear"): ("axis",),
     ("", "Gather"): ("axis",),
-    ("", "Gemm"): ("transB",),
+    ("", "Gemm"): ("transA", "transB"),
     ("", "LSTM"): ("direction", "hidden_size"),
     ("", "LeakyRelu"): ("alpha",),
     LOOP: ("body",),
-    ("", "QuantizeLinear"): ("axis",),
     ("", "ReduceSum"): ("keepdims",),
     ("", "ScatterElements"): ("reduction",),
     ("", "Shape"): ("end", "start"),
@@ -42,23 +41,25 @@ SPARE: dict[Operator, tuple[str, ...]] = {
 }
 ATTRIBUTES = {**EXPORTED, **SPARE}
 
+# Of quantized graphs.
+INTEGER = frozenset(
+    {*("DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "MatMulNBits")}
+    | {"QuantizeLinear"}
+)
 # What an attribute holds, as the field of onnx.AttributeProto.
 TYPES = {
-    **dict.fromkeys(("dilations", "kernel_shape", "pads", "perm", "strides"), "ints"),
+    **dict.fromkeys(("dilations", "pads", "perm", "strides"), "ints"),
     **dict.fromkeys(("direction", "reduction"), "s"),
     "alpha": "f",
     "body": "g",
 }  # all others: "i"
-POSITIVE = frozenset(
-    {*("dilations", "group", "hidden_size", "kernel_shape", "strides"), "K", "N", "bits"}
-    | {"block_size"}
-)
+POSITIVE = frozenset({"dilations", "hidden_size", "strides", "K", "N", "bits", "block_size"})
 # What onnxruntime may compute from constants alone while it loads: work that is proportional to
 # the size of the file.
 CHEAP = frozenset(
-    {*("Cast", "DequantizeLinear", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")}
+    ("Cast", "DequantizeLinear", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 )
 # Element by element: one number comes of one number each.
 ELEMENTWISE = frozenset(
-    {*("Equal", "LessOrEqual"), *(operator[1] for operator in SPARE), "Identity", "Cast"}
+    ("Cast", "Equal", "Identity", "LessOrEqual", *(operator[1] for operator in SPARE))
 )

@@ -47,7 +47,8 @@ from tts_kit.voice_info import (
     decoder_state,
 )
 from tts_kit.voice_interface import interface
-from tts_kit.voice_json import MAX_BYTES, canonical_hash, dump_metadata, parse_metadata
+from tts_kit.voice_json import MAX_BYTES, canonical_hash, dump_metadata
+from tts_kit.voice_parse import parse_metadata
 
 __all__ = [
     "DEBUG_GRAPHS",

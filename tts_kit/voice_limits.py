@@ -49,7 +49,8 @@ def check_limits(info: VoiceInfo) -> None:
     stream = info.stream
     if max(stream.chunk_frames) > _MAX_CHUNK:
         raise ConfigError(f"stream.chunk_frames must be at most {_MAX_CHUNK}")
-    for name in ("max_seconds", "seconds_per_token", "base_seconds", "sentence_pause"):
+    seconds = ("max_seconds", "seconds_per_token", "base_seconds", "sentence_pause")
+    for name in (*seconds, "stall_seconds"):
         if not 0 <= getattr(stream, name) <= _MAX_SECONDS:
             raise ConfigError(f"stream.{name} must be at most {_MAX_SECONDS:.0f} seconds")
     if max(info.context.postnet, info.context.vocoder) > _MAX_CONTEXT:

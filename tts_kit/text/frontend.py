@@ -210,11 +210,12 @@ def open_frontend(info: TextInfo, lexicon: str) -> Frontend:
     try:
         frontend = load_frontend(info.frontend, lexicon=Lexicon.parse(lexicon), symbols=table)
     except (UsageError, TextError) as error:
-        raise VoiceError(str(error)) from error
+        raise VoiceError(str(error), code="front-end") from error
     if difference := _difference(info, frontend.info):
         raise VoiceError(
             f"the text front end {info.frontend} is not the one it was trained with: {difference}; "
-            "train and export again, or use the tts-kit version that made it"
+            "train and export again, or use the tts-kit version that made it",
+            code="front-end",
         )
     return frontend
 
