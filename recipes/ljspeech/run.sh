@@ -17,6 +17,7 @@ Usage: ./run.sh [options]
   --init-from DIR         folder with tacotron2/ and hifigan/ checkpoints to start from
   --alignments DIR        forced alignments of the clips (default: made in stage 1 if the
                           configuration says train.acoustic.guided: alignments)
+  --profile P             of the voice: int8 (default), int4 or fp32
   --wandb PROJECT         log to Weights & Biases as well
   --split-seed N          seed of the train/dev/test split (default 1234)
   --max-rejects SHARE     largest share of clips stage 0 may reject (default 0.01)
@@ -25,7 +26,7 @@ USAGE
 }
 
 stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir="" expdir=""
-nproc=1 mixed_precision=no init_from="" alignments="" wandb="" split_seed="" max_rejects="" force=""
+nproc=1 mixed_precision=no init_from="" alignments="" profile="" wandb="" split_seed="" max_rejects="" force=""
 
 die() { echo "error: $1" >&2; exit 2; }
 
@@ -34,7 +35,7 @@ while [ $# -gt 0 ]; do
         -h|--help) usage; exit 0 ;;
         --force) force=--force; shift; continue ;;
         --stage|--stop-stage|--stop_stage|--corpus|--conf|--tag|--datadir|--expdir|--nproc|\
-        --mixed_precision|--mixed-precision|--init-from|--init_from|--alignments|--wandb|--split-seed|--max-rejects) ;;
+        --mixed_precision|--mixed-precision|--init-from|--init_from|--alignments|--profile|--wandb|--split-seed|--max-rejects) ;;
         *) die "unknown option $1; see ./run.sh --help" ;;
     esac
     [ $# -ge 2 ] || die "$1 needs a value; see ./run.sh --help"
@@ -103,7 +104,7 @@ fi
 if runs 5; then
     announce 5 "export"
     tts-kit export "$exp/tacotron2" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
-        --name "$tag" --data "$data" $force
+        --name "$tag" --data "$data" ${profile:+--profile "$profile"} $force
 fi
 if runs 7; then
     announce 7 "bench"
