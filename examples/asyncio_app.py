@@ -1,6 +1,6 @@
 """A voice in an asyncio application: chunks by an async generator, computed on another thread.
 
-python examples/asyncio_app.py VOICE "One." "Two."     # speaks both texts at once, into 0.wav, 1.wav
+python examples/asyncio_app.py VOICE "One." "Two."     # both at once, into 0.wav and 1.wav
 
 Nothing here blocks the event loop. At most ``AHEAD`` chunks wait to be taken; leaving the generator
 early (``aclosing``, a cancelled task) stops the computing within a chunk.
