@@ -19,7 +19,8 @@ from tts_kit.cli_output import json_option, print_json, tell
 )
 @click.option("--profile", help="Of the acoustic graphs: fp32, int8 or int4. [default: int8]")
 @click.option(
-    "--vocoder-profile", help="Of the vocoder: fp32, fp16 or int8. [default: fp32 beside fp32, fp16]"
+    "--vocoder-profile",
+    help="Of the vocoder: fp32, fp16 or int8. [default: fp32 beside fp32, fp16]",
 )
 @click.option("--conf", type=PATH, help="YAML whose `stream` section the voice gets.")
 @click.option("--name", help="Name of the voice. [default: that of --out]")
