@@ -172,8 +172,8 @@ def require_sound(spoken: Sequence[Spoken], *, profile: str) -> tuple[str, ...]:
     if too_coarse and trained and profile != "fp32":
         raise VoiceError(
             f"{profile} is too coarse for this voice, it fails at {len(faults)} of {len(spoken)} "
-            f"sentences that torch reads soundly: {(failures or faults)[0]}; export with --profile fp32, or "
-            "train longer"
+            f"sentences that torch reads soundly: {(failures or faults)[0]}; export with "
+            "--profile fp32, or train longer"
         )
     warnings = [f"differs from torch: {fault}"[:900] for fault in faults]
     if not trained:

@@ -27,7 +27,7 @@ from tts_kit.cli_output import json_option, tell
 @click.option("--jobs", default=1, show_default=True, help="Processes that measure clips.")
 @click.option("--seed", default=0, show_default=True, help="Of the voice's dropout masks.")
 @click.option("--force", is_flag=True, help="Do it again even if nothing changed.")
-@json_option("The report as JSON, not as a table.")
+@json_option("report.json to standard output, not a table.")
 def report(**options: Any) -> None:
     """Stage 6: let a VOICE speak, measure it beside the recordings, and show it on a page."""
     run_command(_report, **options)
@@ -64,7 +64,7 @@ def _report(
         stage.Inputs(voice, data, sentences, exp), out, options=options, force=force
     )
     if as_json:
-        click.echo((out / stage.JSON).read_text("utf-8"), nl=False)
+        click.echo((out / stage.JSON).read_text(encoding="utf-8"), nl=False)
     elif done:
         click.echo("\n".join(tables.report_lines(read_report(out / stage.JSON))))
     tell(f"report: {out / stage.PAGE}" if done else "report: done")

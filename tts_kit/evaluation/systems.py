@@ -39,7 +39,7 @@ ABOUT = {
     COPY: "mel of the recording through the voice's own vocoder: what the vocoder costs",
     RECORDED_GRIFFIN_LIM: "mel of the recording through Griffin-Lim: what a vocoder is worth",
     VOICE: "the exported voice, free-running",
-    VOICE_GRIFFIN_LIM: "the voice's mel through Griffin-Lim: the acoustic model without its vocoder",
+    VOICE_GRIFFIN_LIM: "the voice's mel through Griffin-Lim: the voice without its vocoder",
     UNTUNED: "the voice's mel through HiFi-GAN as it was before stage 4: what finetuning is worth",
 }
 
