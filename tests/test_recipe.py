@@ -129,6 +129,20 @@ def test_second_run_skips_every_stage(finished: Run) -> None:
     assert told == {"out": str(finished.exp / "mels"), "written": 0, "done_before": True}
 
 
+def test_stage_6_reports_on_the_voice(finished: Run) -> None:
+    options = ("--stage", "6", "--stop-stage", "6", "--clips", "1", "--hard", "1")
+    result = finished(*options)
+    assert result.returncode == 0, result.stderr[-3000:]
+    record = json.loads((finished.exp / "report" / "report.json").read_text("utf-8"))
+    assert {"recordings", "voice", "voice, HiFi-GAN not finetuned"} < set(record["systems"])
+    assert 0 <= record["systems"]["voice"]["summary"]["dnsmos_ovrl"]["value"] <= 5
+    assert record["run"]["configuration"]["acoustic"]["prenet_dim"] == 16
+    page = (finished.exp / "report" / "report.html").read_text("utf-8")
+    assert page.count("loss curves of") == 3 and "1 of 210 hard sentences" in page
+    again = finished(*options)
+    assert again.returncode == 0 and "report: done" in again.stderr
+
+
 def test_more_steps_go_on_and_changed_models_start_anew(finished: Run, tmp_path: Path) -> None:
     run = Run(tmp_path / "copy")
     shutil.copytree(finished.data, run.data)
