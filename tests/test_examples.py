@@ -249,6 +249,17 @@ def test_cpp_says_what_python_says(
     assert np.abs(other - wanted.samples).max() > 1e-2  # the seed counts
 
 
+def test_cpp_knows_pieces_and_what_is_not_spoken(speak: Path, tmp_path: Path) -> None:
+    """A sentence that is too long has no pause inside; a mark alone is no sentence."""
+    text = f"{'all of the boats ' * 20}came home. ... Good, Dr. Adams said, all of them are here."
+    folder = tmp_path / "voice"
+    write_tiny_voice(folder, voice_info(), stop_after=190)
+    wanted = Voice.load(folder).say(text, seed=11)
+    wav = run_speak(speak, folder, text, 11, tmp_path / "out.wav")
+    assert wanted.status == "ok" and wav.shape == wanted.samples.shape
+    assert np.abs(wav - wanted.samples).max() <= 1e-4
+
+
 def test_cpp_comparison_sees_a_fault(tmp_path: Path) -> None:
     """A last chunk that is not padded by silence; found by the comparison, not by the ear."""
     sources = tmp_path / "cpp"

@@ -36,13 +36,14 @@ EXTRAS: dict[str, dict[str, str]] = {
         "tqdm": "tqdm",
     },
     "espeak": {"espeakng-loader": "espeakng_loader"},
+    "play": {"sounddevice": "sounddevice"},
 }
 
 
 def extra_of(module: str) -> str | None:
     """The extra that installs ``module``, the usual one where several do; None if none does."""
     top = module.split(".")[0]
-    for extra in ("cpu", "train", "eval", "espeak"):
+    for extra in ("cpu", "train", "eval", "espeak", "play"):
         if top in EXTRAS[extra].values():
             return extra
     return None

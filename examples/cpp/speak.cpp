@@ -1,11 +1,10 @@
-// Speaks by a voice folder, chunk by chunk; docs/voice-format.md says why each step is as it is.
+// Speaks by a voice folder, chunk by chunk, as docs/voice-format.md says; no guards, no SSML.
 //   tts-kit text --voice VOICE --json "Good morning." | ./speak VOICE out.wav [SEED]
-// It has no guards, which try a sentence again where attention is lost, and no SSML.
 #include <algorithm>
 
 #include "voice.h"
 
-// Frame `f` of a mel, row by row (mels, frames), to `columns`, frame by frame.
+// Frames of a mel, row by row, to `columns`, frame by frame.
 static void append_columns(Floats& columns, const Floats& mel, int mels, int from, int to) {
     const int frames = mel.size() / mels;
     for (int f = from; f < to; f++)
@@ -73,9 +72,9 @@ int main(int argc, char** argv) {
     std::ofstream wav(argv[2], std::ios::binary);
     uint32_t size = 0;
     const auto header = [&] {  // mono, 32-bit float, little-endian as the machine
-        const uint32_t rate = voice.rate;
-        const uint32_t head[] = {0x46464952, 36 + size, 0x45564157, 0x20746d66, 16,  0x00010003,
-                                 rate,       4 * rate,  0x00200004, 0x61746164, size};
+        const uint32_t rate = voice.rate, head[] = {
+            0x46464952, 36 + size, 0x45564157, 0x20746d66, 16, 0x00010003,
+            rate, 4 * rate, 0x00200004, 0x61746164, size};
         wav.seekp(0).write(reinterpret_cast<const char*>(head), sizeof head);
     };
     const auto give = [&](const float* samples, size_t count) {  // a player would take them here
@@ -86,13 +85,15 @@ int main(int argc, char** argv) {
         size += count * sizeof(float);
     };
     header();
-    int sentence = 0;
+    int sentence = 0;    // of those with words
+    bool whole = false;  // the piece before ended a sentence
     for (std::string line; std::getline(std::cin, line);) {
         if (line.find("\"words\": []") != std::string::npos) continue;  // nothing to say
         const auto read = numbers(line, {"tokens"});
-        const Floats pause(sentence ? std::lround(voice.pause * voice.rate) : 0);
+        const Floats pause(whole ? std::lround(voice.pause * voice.rate) : 0);
         give(pause.data(), pause.size());
         speak(voice, {read.begin(), read.end()}, seed, sentence++, give);
+        whole = line.find("\"complete\": true") != std::string::npos;
     }
     header();
     if (!wav || !sentence) fail(sentence ? "cannot write the WAV file" : "nothing to say");
