@@ -12,13 +12,15 @@ TESTING = OMP_NUM_THREADS=1 python -m pytest -n 2
 IN_VENV = PATH="$$(cd "$(VENV)/bin" && pwd):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint clean
+.PHONY: help venv demo test test-slow lint docs figures clean
 
 help:
 	@echo "make demo       train a small voice on the practice clips; it speaks into out.wav"
 	@echo "make test       style, types and tests"
 	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       style and types only"
+	@echo "make docs       the pages of docs/ as a site, in site/"
+	@echo "make figures    tables of README.md and docs/, from docs/results/*.json"
 	@echo "make clean      remove caches and builds; data, results and $(VENV) stay"
 
 venv: $(INSTALLED)
@@ -43,6 +45,12 @@ test: lint
 test-slow: $(INSTALLED)
 	$(IN_VENV) $(TESTING) -m slow
 
+docs: $(INSTALLED)
+	$(IN_VENV) python -m mkdocs build --strict
+
+figures: $(INSTALLED)
+	$(IN_VENV) python tools/figures.py
+
 clean:
-	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis out.wav
+	rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis out.wav
 	find tts_kit export runtime tests recipes tools -name __pycache__ -type d -prune -exec rm -rf {} +

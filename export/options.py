@@ -19,13 +19,16 @@ class ExportOptions:
     license_file: Path | None = None  # copied into the voice
     authors: tuple[str, ...] = ()
     profile: str = "int8"  # of the acoustic graphs: one of PROFILES
-    vocoder_profile: str = "fp32"  # one of VOCODER_PROFILES
+    vocoder_profile: str = ""  # one of VOCODER_PROFILES; "": fp32 or fp16, as the acoustic graphs
     data: Path | None = None  # stage 0's manifests: clips to make and judge an int8 vocoder with
     dnsmos: bool = True  # without it an int8 vocoder is not taken
     debug_graphs: bool = False  # decoder_step and vocoder_full as well
     sentences: int = 50  # that are compared with torch, at most 50
 
     def __post_init__(self) -> None:
+        if not self.vocoder_profile:
+            usual = "fp32" if self.profile == "fp32" else "fp16"
+            object.__setattr__(self, "vocoder_profile", usual)
         for name, known in (("profile", PROFILES), ("vocoder_profile", VOCODER_PROFILES)):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} must be one of {', '.join(known)}")

@@ -32,7 +32,7 @@ def try_graphs(info: VoiceInfo, graphs: Mapping[str, Graph]) -> Any:
         graphs[ENCODER],
         {"tokens": tokens},
         (1, _TOKENS, acoustic.encoder_dim),
-        (1, _TOKENS, acoustic.attention_dim),
+        (1, _TOKENS, acoustic.key_dim),
     )
     size = sum(decoder_state(acoustic, n_mels).values())
     state = np.zeros((1, size), dtype=np.float32)

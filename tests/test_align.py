@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_a_corpus_is_aligned_resumed_and_skipped(
     command = ["align", "--conf", str(conf), "--data", str(practice_data), "--out", str(out)]
     result = CliRunner().invoke(main, [*command, "--if-guided"])
     assert result.exit_code == 0 and not out.exists()  # tiny.yaml is guided by the diagonal
-    assert CliRunner().invoke(main, [*command, "--jobs", "2"]).exit_code == 0
+    told = json.loads(CliRunner().invoke(main, [*command, "--jobs", "2", "--json"]).stdout)
     splits = [load_split(practice_data, s, tiny_config.audio) for s in ("train", "dev", "test")]
     clips = [clip for split in splits for clip in split]
     failed = pandas.read_csv(out / FAILED)
@@ -104,6 +105,10 @@ def test_a_corpus_is_aligned_resumed_and_skipped(
             assert [w.word for w in words] == words_of(clip)
     aligned = [clip_id for clip_id, words in found.items() if words is not None]
     assert len(aligned) >= len(clips) - 1
+    assert told["aligned"] == len(aligned) and not told["done_before"]
+    assert {failure["id"] for failure in told["failures"]} == set(failed["id"])
+    again = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
+    assert again["done_before"] and again["aligned"] is None
     assert align(tiny_config, practice_data, out, jobs=1, force=False) is None
     # Cut off: what is there stays, what is missing comes again.
     (out / "stage.json").write_text((out / "stage.json").read_text().replace("done", "running"))

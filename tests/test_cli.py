@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import re
+import shutil
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
 from tiny_graphs import NEVER, write_tiny_voice
 
+import tts_kit.errors
 from tts_kit.audio import to_pcm16
 from tts_kit.cli import main
 from tts_kit.errors import TtsKitError
+from tts_kit.progress import is_quiet
 from tts_kit.runtime import Voice
 
 README = Path(__file__).parents[1] / "README.md"
+CLI_PAGE = README.parent / "docs" / "cli.md"
 TEXT = "Hello there."
 
 
@@ -112,11 +119,130 @@ def test_info_shows_the_voice(voice: Path) -> None:
     assert json.loads(run("info", voice, "--json").stdout)["name"] == "tiny"
 
 
-def test_readme_documents_every_exit_code() -> None:
-    def codes(cls: type[TtsKitError]) -> set[int]:
-        return {cls.exit_code}.union(*(codes(child) for child in cls.__subclasses__()))
+def test_say_tells_the_words_as_json(voice: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.wav"
+    result = run("say", TEXT, "-o", out, "--voice", voice, "--json")
+    told, wanted = json.loads(result.stdout), Voice.load(voice).say(TEXT)
+    assert [word["text"] for word in told["words"]] == ["Hello", "there."]
+    assert told["words"][1]["end"] == pytest.approx(wanted.words[1].end)
+    assert told["status"] == "ok" and told["seconds"] == pytest.approx(soundfile.info(out).duration)
+    refused = run("say", TEXT, "-o", "-", "--voice", voice, "--json")
+    assert_error(refused, 2, "--json and the sound")
+    assert not refused.stdout_bytes
 
-    table = README.read_text("utf-8").split("Exit codes", 1)[1]
-    rows = [row.split("|")[1].strip() for row in table.splitlines() if row.startswith("|")]
-    documented = {int(cell) for cell in rows if cell.isdigit()}
-    assert documented >= codes(TtsKitError)
+
+def test_pack_tells_what_it_wrote_as_json(voice: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tiny.voice"
+    told = json.loads(run("pack", voice, "-o", out, "--json").stdout)
+    assert told["out"] == str(out) and told["name"] == "tiny"
+    assert 0 < told["graph_bytes"] < out.stat().st_size
+
+
+# What all commands share
+
+
+def commands(group: click.Group) -> dict[str, click.Command]:
+    """Every command that does something, by its full name."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found |= {f"{name} {inner}": it for inner, it in commands(command).items()}
+        else:
+            found[name] = command
+    return found
+
+
+def test_every_command_prints_json_on_demand() -> None:
+    found = commands(main)
+    assert {"say", "prepare", "train status", "doctor", "compare"} <= found.keys()
+    lacking = {
+        name
+        for name, command in found.items()
+        if not any("--json" in option.opts for option in command.params)
+    }
+    assert lacking == set()
+
+
+def test_every_command_stands_in_the_table() -> None:
+    table = CLI_PAGE.read_text("utf-8").split("## ", 1)[0]
+    documented = set(re.findall(r"`([a-z]+(?: [a-z]+)?)`", table))
+    assert documented == commands(main).keys()
+
+
+def test_the_level_of_logging(tmp_path: Path) -> None:
+    logger = logging.getLogger("tts_kit")
+    before = logger.level
+    levels = []
+
+    @click.command()
+    def probe() -> None:
+        levels.append((logger.getEffectiveLevel(), is_quiet()))
+
+    group = click.Group("tts-kit", {"probe": probe}, callback=main.callback, params=main.params)
+    for options in (["-q"], [], ["-v"]):
+        assert CliRunner().invoke(group, [*options, "probe"]).exit_code == 0
+    assert levels == [(logging.WARNING, True), (logging.INFO, False), (logging.DEBUG, False)]
+    assert logger.level == before  # as it was, for whoever calls the command line from Python
+    assert_error(run("-q", "-v", "info", tmp_path), 2, "not both")
+
+
+def test_quiet_is_quiet_and_verbose_tells_where(voice: Path, tmp_path: Path) -> None:
+    usual = run("pack", voice, "-o", tmp_path / "a.voice")
+    assert usual.stderr.startswith("voice: ") and not usual.stdout
+    quiet = run("--quiet", "pack", voice, "-o", tmp_path / "b.voice")
+    assert quiet.exit_code == 0 and not quiet.output
+    missing = tmp_path / "nowhere"
+    assert_error(run("--quiet", "info", missing), 5, "tts-kit export")
+    verbose = run("--verbose", "info", missing)
+    assert verbose.exit_code == 5 and "Traceback" in verbose.stderr
+    assert verbose.stderr.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_stage_0_its_bars_and_its_json(quiet: bool, tmp_path: Path) -> None:
+    recipe = README.parent / "recipes" / "ljspeech"
+    corpus = tmp_path / "corpus"
+    (corpus / "wavs").mkdir(parents=True)
+    rows = (recipe / "practice" / "metadata.csv").read_text("utf-8").splitlines()[:4]
+    (corpus / "metadata.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    for row in rows:
+        name = f"{row.split('|')[0]}.flac"
+        shutil.copy(recipe / "practice" / "wavs" / name, corpus / "wavs")
+    options = ["--corpus", corpus, "--conf", recipe / "conf" / "tiny.yaml", "--jobs", 1]
+    level = ["--quiet"] if quiet else []
+    result = run(*level, "prepare", *options, "--out", tmp_path / "data", "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert sum(told["clips"].values()) == 4 and told["rejects"] == {}
+    assert ("checking clips" in result.stderr) is not quiet
+
+
+# Exit codes
+
+
+def exit_codes(page: str) -> dict[str, int]:
+    """The table of codes by error, as documented; 0 is the empty name."""
+    rows = re.findall(r"^\| (\d+) \| (?:`(\w+)`)? ?\|", page, re.M)
+    assert len({code for code, _ in rows}) == len(rows)
+    return {name: int(code) for code, name in rows}
+
+
+def test_the_one_table_of_exit_codes_is_that_of_the_errors() -> None:
+    def codes(cls: type[TtsKitError]) -> dict[str, int]:
+        own = {cls.__name__: cls.exit_code}
+        return own | {k: v for child in cls.__subclasses__() for k, v in codes(child).items()}
+
+    page = CLI_PAGE.read_text("utf-8")
+    shipped = {
+        name: code for name, code in codes(TtsKitError).items() if hasattr(tts_kit.errors, name)
+    }
+    assert exit_codes(page) == {"": 0, **shipped}
+    assert exit_codes(page.replace("| 9 |", "| 19 |")) != {"": 0, **shipped}
+    others = [p for p in (README, *README.parent.glob("docs/*.md")) if p != CLI_PAGE]
+    assert not [p for p in others if "| 3 | `CorpusError`" in p.read_text("utf-8")]
+
+
+def test_errors_have_codes_of_their_own() -> None:
+    assert len({e.exit_code for e in TtsKitError.__subclasses__()}) == len(
+        TtsKitError.__subclasses__()
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -361,5 +362,10 @@ def test_the_command(tmp_path: Path) -> None:
     write_nvidia(tmp_path / "file")
     run = CliRunner().invoke(main, ["import", str(tmp_path / "file"), "-o", str(tmp_path / "run")])
     assert run.exit_code == 0 and "step-00001200" in run.stderr, run.stderr
+    again = CliRunner().invoke(
+        main, ["import", str(tmp_path / "file"), "-o", str(tmp_path / "second"), "--json"]
+    )
+    checkpoint = Path(json.loads(again.stdout)["checkpoint"])
+    assert checkpoint.name == "step-00001200" and checkpoint.is_dir()
     again = CliRunner().invoke(main, ["import", "nothing", "-o", str(tmp_path / "other")])
     assert again.exit_code == 4 and again.stderr.startswith("error: there is no file nothing")

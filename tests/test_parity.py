@@ -230,11 +230,28 @@ def test_what_a_quantized_voice_may_not_do() -> None:
         assert message in warning
 
 
+def test_few_sentences_may_end_elsewhere_but_none_may_fail() -> None:
+    fine, stray = sentence(9, 9), sentence(164, 156)
+    (warning,) = require_sound([fine] * 24 + [stray], profile="int8")
+    assert "ends at step 156, torch at 164" in warning
+    with pytest.raises(VoiceError, match="too coarse .* 2 of 25 .*ends at step 156"):
+        require_sound([fine] * 23 + [stray] * 2, profile="int8")
+    failed = sentence(164, 164, voice=Reading(164, "truncated", ()))
+    with pytest.raises(VoiceError, match="too coarse .* 1 of 50 .*is truncated"):
+        require_sound([fine] * 49 + [failed], profile="int8")
+
+
 def test_an_untrained_voice_is_warned_of() -> None:
     endless = sentence(100, 100, torch=Reading(100, "truncated", ()))
     (warning,) = require_sound([endless] * 2 + [sentence(9, 9)] * 8, profile="int8")
     assert warning.startswith("this voice is too little trained: it reads 8 of 10")
     assert require_sound([endless] + [sentence(9, 9)] * 9, profile="int8") == ()
+    wrong = sentence(100, 90)
+    untrained = [endless] * 2 + [wrong] + [sentence(9, 9)] * 7
+    first, second = require_sound(untrained, profile="int8")
+    assert first == warning and "ends at step 90, torch at 100" in second
+    with pytest.raises(VoiceError, match="too coarse"):
+        require_sound([endless] + [wrong] + [sentence(9, 9)] * 8, profile="int8")
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,7 @@ def growth_over_a_megabyte(folder: Path, leak: int) -> int:
     ``leak`` bytes a chunk are kept."""
     voice = Voice.load(folder, pipeline=True)
     sentence = "The boats came home, number {}, before the storm of {} reached them. "
-    text = "".join(sentence.format(i, i * 7 % 1900) for i in range(14_700))
+    text = "".join(sentence.format(i % 1000, i * 7 % 1900) for i in range(15_000))
     assert 1_000_000 < len(text) < 1_100_000
     before, kept, chunk = 0, [], None
     for chunk in voice.stream(text):
@@ -117,7 +117,7 @@ def growth_over_a_megabyte(folder: Path, leak: int) -> int:
             before = resident()
         if leak:
             kept.append(bytearray(leak))
-    assert chunk is not None and chunk.final and chunk.status == "ok"
+    assert chunk is not None and chunk.final and chunk.status == "ok" and before > 0
     gc.collect()
     return resident() - before
 
@@ -126,7 +126,7 @@ def growth_over_a_megabyte(folder: Path, leak: int) -> int:
 @needs_proc
 @pytest.mark.parametrize(("leak", "flat"), [(0, True), (2048, False)])
 def test_a_megabyte_of_text_needs_no_memory(tmp_path: Path, leak: int, flat: bool) -> None:
-    write_tiny_voice(tmp_path / "v", stop_after=4)
+    write_tiny_voice(tmp_path / "v", stop_after=20)
     assert (growth_over_a_megabyte(tmp_path / "v", leak) < 32e6) is flat
 
 

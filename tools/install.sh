@@ -17,7 +17,7 @@ cpu_index=https://download.pytorch.org/whl/cpu
 }
 pip_install() { "$venv/bin/python" -m pip install --disable-pip-version-check "$@"; }
 
-extras=train,eval,espeak,dev
+extras=train,eval,espeak,docs,dev
 if command -v nvidia-smi >/dev/null; then
     extras+=,gpu
 else

@@ -23,6 +23,7 @@ from tts_kit.corpus import MANIFESTS, Clip, manifest_hash, read_clip_bytes
 from tts_kit.data import configured_frontend, load_split
 from tts_kit.errors import CorpusError, OutputError
 from tts_kit.forced_alignment import Word, alignment_file, spoken_words, write_alignment
+from tts_kit.progress import is_quiet
 from tts_kit.stage import Stage
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ def align(config: Config, data: Path, out: Path, *, jobs: int, force: bool) -> A
     failures: list[Failure] = []
     work = functools.partial(_align_clip, config=config)
     results = _results(work, left, [words[clip.id] for clip in left], jobs)
-    for clip, found in zip(left, tqdm(results, "align", len(left), unit="clip"), strict=True):
+    bar = tqdm(results, "align", len(left), unit="clip", disable=is_quiet())
+    for clip, found in zip(left, bar, strict=True):
         if isinstance(found, str):
             failures.append(Failure(clip.id, found))
             continue

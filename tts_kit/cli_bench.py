@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tts_kit.cli_errors import PATH, run_command
+from tts_kit.cli_output import json_option, tell
 
 
 def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -34,7 +35,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option("--repeats", type=int, help="Times that each is spoken. [default: 20]")
 @click.option("--starts", type=int, help="Fresh processes for the cold start. [default: 5]")
 @click.option("--seed", type=int, help="Of the prenet's masks. [default: 0]")
-@click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
+@json_option()
 @click.option("-o", "--out", type=PATH, help="Write the JSON here, unless it is there already.")
 @click.option("--force", is_flag=True, help="Measure even if nothing changed.")
 def bench(voice: Path, as_json: bool, out: Path | None, force: bool, **options: Any) -> None:
@@ -54,7 +55,7 @@ def _bench(
     if out is not None and not force:
         found = _read(out, inputs_of(open_voice(voice), chosen))
     if found is not None:
-        click.echo(f"bench: done ({out})", err=True)
+        tell(f"bench: done ({out})")
     else:
         found = json.loads(json.dumps(dataclasses.asdict(bench_voice(voice, chosen))))
         if out is not None:

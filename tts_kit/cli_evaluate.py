@@ -9,6 +9,7 @@ import click
 
 from tts_kit.cli_errors import PATH as _PATH
 from tts_kit.cli_errors import run_command
+from tts_kit.progress import is_quiet
 
 _RECORDINGS = "recordings"
 
@@ -81,7 +82,9 @@ def _evaluate(
         wanted,
         recordings=None if references is None else _RECORDINGS,
         copies=(name,) if is_recordings else (),
-        options=Options(asr=asr, mos=mos, align=align, jobs=jobs, seed=seed),
+        options=Options(
+            asr=asr, mos=mos, align=align, jobs=jobs, seed=seed, progress=not is_quiet()
+        ),
     )
     if output is not None:
         results.write_report(output, report)

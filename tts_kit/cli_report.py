@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tts_kit.cli_errors import PATH, run_command
+from tts_kit.cli_output import json_option, tell
 
 
 @click.command()
@@ -26,6 +27,7 @@ from tts_kit.cli_errors import PATH, run_command
 @click.option("--jobs", default=1, show_default=True, help="Processes that measure clips.")
 @click.option("--seed", default=0, show_default=True, help="Of the voice's dropout masks.")
 @click.option("--force", is_flag=True, help="Do it again even if nothing changed.")
+@json_option("report.json to standard output, not a table.")
 def report(**options: Any) -> None:
     """Stage 6: let a VOICE speak, measure it beside the recordings, and show it on a page."""
     run_command(_report, **options)
@@ -46,6 +48,7 @@ def _report(
     jobs: int,
     seed: int,
     force: bool,
+    as_json: bool,
 ) -> None:
     from tts_kit.evaluation import Options
     from tts_kit.evaluation.backends import require
@@ -60,8 +63,8 @@ def _report(
     done = stage.make_report(
         stage.Inputs(voice, data, sentences, exp), out, options=options, force=force
     )
-    if not done:
-        click.echo("report: done", err=True)
-        return
-    click.echo("\n".join(tables.report_lines(read_report(out / stage.JSON))))
-    click.echo(f"report: {out / stage.PAGE}", err=True)
+    if as_json:
+        click.echo((out / stage.JSON).read_text(encoding="utf-8"), nl=False)
+    elif done:
+        click.echo("\n".join(tables.report_lines(read_report(out / stage.JSON))))
+    tell(f"report: {out / stage.PAGE}" if done else "report: done")

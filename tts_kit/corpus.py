@@ -26,6 +26,7 @@ from tts_kit.config import AudioConfig, fingerprint, to_dict
 from tts_kit.errors import CorpusError, OutputError
 from tts_kit.metadata import list_recordings, match
 from tts_kit.metadata import read_metadata as read_metadata
+from tts_kit.progress import is_quiet
 from tts_kit.splits import SPLITS, assign_splits
 
 logger = logging.getLogger(__name__)
@@ -182,7 +183,9 @@ def _examine_all(
     accepted: list[Examined] = []
     rejects: list[Reject] = []
     owner: dict[str, str] = {}
-    for result in tqdm(_results(tasks, config, jobs), "checking clips", len(tasks), unit="clip"):
+    results = _results(tasks, config, jobs)
+    bar = tqdm(results, "checking clips", len(tasks), unit="clip", disable=is_quiet())
+    for result in bar:
         if isinstance(result, Reject):
             rejects.append(result)
         elif result.sha256 in owner:

@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tts_kit.errors import CorpusError, OutputError
+from tts_kit.progress import is_quiet
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,14 @@ def _transfer(url: str, part: Path) -> None:
         total = have + int(length) if length else None
         with (
             open(part, "ab" if have else "wb") as file,
-            tqdm(desc=part.stem, total=total, initial=have, unit="B", unit_scale=True) as progress,
+            tqdm(
+                desc=part.stem,
+                total=total,
+                initial=have,
+                unit="B",
+                unit_scale=True,
+                disable=is_quiet(),
+            ) as progress,
         ):
             while block := response.read(_BLOCK):
                 file.write(block)
@@ -122,7 +130,8 @@ def _unpack(archive: Path, corpus: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         with tarfile.open(archive) as tar:
-            for member in tqdm(tar, desc=f"unpacking {archive.name}", unit="file"):
+            bar = tqdm(tar, f"unpacking {archive.name}", unit="file", disable=is_quiet())
+            for member in bar:
                 tar.extract(member, scratch, filter="data")
         if not (scratch / corpus.name).is_dir():
             raise CorpusError(f"{archive} holds no folder {corpus.name}; give --corpus DIR")

@@ -27,6 +27,7 @@ from tts_kit.data import (
 )
 from tts_kit.errors import CheckpointError, OutputError
 from tts_kit.models.tacotron2 import Tacotron2, cut_projection
+from tts_kit.progress import is_quiet
 from tts_kit.stage import RECORD, Stage
 from tts_kit.text import Frontend, TextInfo, open_frontend
 
@@ -69,7 +70,9 @@ def dump_mels(config: Config, data: Path, acoustic: Path, out: Path, *, force: b
         collate_acoustic, reduction=model.config.reduction, silence=config.audio.silence
     )
     written = 0
-    with tqdm(total=sum(map(len, splits.values())), desc="dump", unit="clip") as bar:
+    with tqdm(
+        total=sum(map(len, splits.values())), desc="dump", unit="clip", disable=is_quiet()
+    ) as bar:
         for clips in splits.values():
             dataset = AcousticDataset(ClipAudio(clips, config.audio, cache=None), frontend)
             for i in range(len(clips)):

@@ -19,6 +19,7 @@ Usage: ./run.sh [options]
                           name of one in warmstart/, such as kathleen
   --alignments DIR        forced alignments of the clips (default: made in stage 1 if the
                           configuration says train.acoustic.guided: alignments)
+  --profile P             of the voice: int8 (default), int4 or fp32
   --wandb PROJECT         log to Weights & Biases as well
   --split-seed N          seed of the train/dev/test split (default 1234)
   --max-rejects SHARE     largest share of clips stage 0 may reject (default 0.01)
@@ -30,7 +31,7 @@ USAGE
 }
 
 stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir="" expdir=""
-nproc=1 mixed_precision=no init_from="" alignments="" wandb="" split_seed="" max_rejects="" force=""
+nproc=1 mixed_precision=no init_from="" alignments="" profile="" wandb="" split_seed="" max_rejects="" force=""
 clips="" hard="" jobs=""
 
 die() { echo "error: $1" >&2; exit 2; }
@@ -40,7 +41,7 @@ while [ $# -gt 0 ]; do
         -h|--help) usage; exit 0 ;;
         --force) force=--force; shift; continue ;;
         --stage|--stop-stage|--stop_stage|--corpus|--conf|--tag|--datadir|--expdir|--nproc|\
-        --mixed_precision|--mixed-precision|--init-from|--init_from|--alignments|--wandb|--split-seed|--max-rejects|\
+        --mixed_precision|--mixed-precision|--init-from|--init_from|--alignments|--profile|--wandb|--split-seed|--max-rejects|\
         --clips|--hard|--jobs) ;;
         *) die "unknown option $1; see ./run.sh --help" ;;
     esac
@@ -113,7 +114,7 @@ fi
 if runs 5; then
     announce 5 "export"
     tts-kit export "$exp/tacotron2" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
-        --name "$tag" --data "$data" $force
+        --name "$tag" --data "$data" ${profile:+--profile "$profile"} $force
 fi
 if runs 6; then
     announce 6 "report"

@@ -198,7 +198,10 @@ def _refuse_recordings(
 
 
 def _refusal(system: str, reason: str) -> str:
-    return f"{system} is not synthesized, it plays recordings ({reason}); say so, or synthesize it"
+    return (
+        f"{system} is not synthesized, it plays recordings ({reason}); "
+        "synthesize it, or say that this is meant with --recordings"
+    )
 
 
 def _summaries(

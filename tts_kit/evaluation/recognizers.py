@@ -26,7 +26,7 @@ class Recognizer(Protocol):
 class Pocketsphinx:
     """Free decoding with the English model of pocketsphinx's wheel.
 
-    It is a weak recognizer: it mishears a quarter of the words of good recordings. So a voice's
+    It is a weak recognizer: it mishears a quarter to a third of good recordings. So a voice's
     error rate means something only beside that of its recordings.
     """
 
