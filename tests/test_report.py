@@ -180,7 +180,10 @@ def test_failures_come_first_and_stay_where_space_is_short(findings: Findings) -
         for name, report in (("test", findings.test), ("hard", findings.hard))
     }
     changed = dataclasses.replace(findings, run=run, **clean)  # type: ignore[arg-type]
-    cards = re.findall(r'id="s-([^"]+)"', page(changed, None))
+    whole = page(changed, None)
+    cards = re.findall(r'id="s-([^"]+)"', whole)
+    columns = re.findall(r'<th scope="col">([^<]+)', whole)
+    assert columns[:3] == ["measure", made.RECORDINGS, made.VOICE]  # what a phone shows
     assert cards[0] == last and len(cards) == len(findings.speech)
     html = page(changed, None, budget=60_000)
     kept = re.findall(r'id="s-([^"]+)"', html)
@@ -257,6 +260,13 @@ def word_error_rate(sounds: dict[str, Any], texts: dict[str, str]) -> float:
     return report.system("own").summary["wer"].value
 
 
+def test_a_voice_of_noise_is_not_understood(findings: Findings) -> None:
+    assert findings.hard is not None
+    texts = dict(findings.hard.texts)
+    assert word_error_rate({i: findings.speech[i].sound for i in texts}, texts) >= 0.9
+
+
+@pytest.mark.slow
 def test_a_voice_with_shuffled_weights_is_not_understood(tmp_path: Path) -> None:
     source = RECIPE / "warmstart" / "kathleen"
     pair = [

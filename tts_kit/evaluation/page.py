@@ -198,14 +198,17 @@ def _clip_figures(case: Case) -> list[str]:
 def _table(report: Report) -> dict[str, Any]:
     """Rows of cells for the template."""
     keys = in_order({key for system in report.systems for key in system.summary})
+    # A phone shows two columns beside the titles: these are the recordings and the voice.
+    first = [made.RECORDINGS, made.VOICE]
+    systems = sorted(report.systems, key=lambda s: (first + [s.name]).index(s.name))
     return {
-        "names": [system.name for system in report.systems],
+        "names": [system.name for system in systems],
         "clips": len(report.texts),
         "rows": [
             {
                 "title": measure_of(key).label,
                 "unit": measure_of(key).unit,
-                "cells": [_cell(key, system) for system in report.systems],
+                "cells": [_cell(key, system) for system in systems],
             }
             for key in keys
         ],
@@ -267,7 +270,9 @@ def _categories(report: Report) -> Iterator[dict[str, Any]]:
             "wer": "" if wer is None else measure_of("wer").show(wer.value),
             "interval": "" if wer is None else _interval(measure_of("wer"), wer),
             "attention": sum(bool(clip.attention) for clip in own),
-            "aligned": sum(clip.not_aligned is None for clip in own),
+            "aligned": sum(clip.not_aligned is None for clip in own)
+            if report.settings["alignment"]
+            else "",
         }
 
 

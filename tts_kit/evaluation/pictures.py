@@ -50,8 +50,9 @@ def figure_url(figure: Figure, *, dpi: int = 90) -> str:
 def sentence_figure(mels: Mapping[str, FloatArray], alignment: FloatArray | None) -> Figure:
     """Mels (n_mels, F) on one scale of time and colour, above the ``alignment`` (S, L)."""
     rows = len(mels) + (alignment is not None)
-    figure = Figure(figsize=(7, 1.7 * rows), layout="constrained")
-    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    heights = [1.0] * len(mels) + [1.8] * (alignment is not None)  # thin lines need room
+    figure = Figure(figsize=(7, 1.5 * sum(heights)), layout="constrained")
+    axes = figure.subplots(rows, 1, squeeze=False, height_ratios=heights)[:, 0]
     low = min(float(mel.min()) for mel in mels.values())
     high = max(float(mel.max()) for mel in mels.values())
     longest = max(mel.shape[1] for mel in mels.values())
