@@ -25,6 +25,7 @@ from tts_kit.evaluation.pictures import clip_url, figure_url, sentence_figure
 from tts_kit.evaluation.results import ClipResult, Estimate, Report, SystemResult
 from tts_kit.evaluation.stage import Findings
 from tts_kit.evaluation.synthesis import TRUNCATED, block_diagonal
+from tts_kit.progress import is_quiet
 from tts_kit.training.plots import losses_figure
 
 LIMIT = 20_000_000  # bytes of the page
@@ -138,7 +139,7 @@ def _cards(order: Sequence[Case], findings: Findings, budget: int) -> dict[str, 
     """As many of ``order`` as fit, by id."""
     cards: dict[str, dict[str, Any]] = {}
     mels = {r.clip.id: r.mel for r in findings.recordings}
-    for case in tqdm(order, "drawing", unit="sentence"):
+    for case in tqdm(order, "drawing", unit="sentence", disable=is_quiet()):
         card = _card(case, findings, mels)
         budget -= len(card["picture"]) + sum(len(player["url"]) for player in card["players"])
         if budget < 0:

@@ -22,6 +22,7 @@ from tts_kit.evaluation.hard_sentences import CATEGORIES, HardSentence, read_har
 from tts_kit.evaluation.results import Report, dump
 from tts_kit.evaluation.synthesis import Speech, speak_all
 from tts_kit.evaluation.systems import OwnVocoder, Recording, read_recordings, spread
+from tts_kit.progress import is_quiet
 from tts_kit.runtime import Voice
 from tts_kit.stage import Stage
 from tts_kit.training.provenance import describe_process
@@ -99,7 +100,7 @@ def make_report(inputs: Inputs, out: Path, *, options: ReportOptions, force: boo
 
 def find(inputs: Inputs, untuned: Path | None, options: ReportOptions) -> Findings:
     """Speaks, makes all other systems and measures."""
-    progress = options.measuring.progress
+    progress = options.measuring.progress and not is_quiet()
     sentences = read_hard_sentences(inputs.sentences)
     hard = chosen(sentences, options.hard)
     with Voice.load(inputs.voice) as voice:
