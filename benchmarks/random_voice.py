@@ -26,7 +26,7 @@ from tts_kit.text import Frontend, load_frontend
 from tts_kit.voice import VOCODER, Context, VoiceInfo, write_voice
 
 AUDIO, STREAM = AudioConfig(), StreamConfig()
-SECONDS = 0.07  # a token: 14 phonemes a second
+SECONDS = 0.07  # a token, at most: 14 phonemes a second
 SHARP = 2.0  # of the tanh that says whether a token has had its time
 EARLY = 0.6  # of that time; room for what the fit gets wrong
 LOUD = 10.0  # of what attention prefers, before the softmax

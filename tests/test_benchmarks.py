@@ -1,7 +1,13 @@
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import train_acoustic
+import vits
+from random_voice import SECONDS, write_random_voice
+
+from tts_kit.runtime import Voice
 
 
 def test_acoustic_training_is_measured(
@@ -23,3 +29,25 @@ def test_memory_is_that_of_the_process() -> None:
     data = bytearray(2 * int(before * 2**20))  # zero pages count once they are written
     data[::4096] = b"x" * len(data[::4096])
     assert train_acoustic.resident(peak=True) > 1.5 * before
+
+
+def test_a_random_voice_reads(tmp_path: Path) -> None:
+    """At its pace, to the end of the text, in int8: what is measured is what speech takes."""
+    write_random_voice(
+        tmp_path / "voice", "tacotron2-edge", "edge", profile="int8", vocoder_profile="int8"
+    )
+    voice, text = Voice.load(tmp_path / "voice"), "The boats came home before the storm."
+    speech = voice.say(text)
+    (encoded,) = voice.frontend.sentences(text)
+    assert speech.status == "ok"
+    seconds = len(speech.samples) / voice.sample_rate
+    assert 0.6 < seconds / (SECONDS * len(encoded.tokens)) < 1.2
+    reached = speech.alignments[0].argmax(axis=1)
+    assert reached[0] == 0 and reached[-1] >= len(encoded.tokens) - 2
+    assert np.diff(reached).min() >= 0 and np.diff(reached).max() <= 2
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_vits_speaks_the_frames_it_is_given(flat: bool) -> None:
+    spoken = vits.open_vits(flat=flat)(9, 20)
+    assert spoken.audio == pytest.approx(20 * 256 / 22050) and spoken.first_cpu == spoken.cpu
