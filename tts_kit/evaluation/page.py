@@ -85,6 +85,7 @@ def page(findings: Findings, exp: Path | None, *, budget: int = _CARDS) -> str:
     }
     order = [*failed, *_taking_turns(groups["test"], groups["hard"])]
     cards = _cards(order, findings, budget)
+    settings = findings.run["configuration"]
     context = {
         "run": findings.run,
         "tiles": list(_tiles(findings)),
@@ -101,7 +102,7 @@ def page(findings: Findings, exp: Path | None, *, budget: int = _CARDS) -> str:
         "sentences": len(cases),
         "shown": len(cards),
         "curves": list(_curves(exp)),
-        "configuration": _as_yaml(findings.run["configuration"]),
+        "configuration": yaml.safe_dump(settings, sort_keys=False) if settings else "",
         "commands": {k: shlex.join(v) for k, v in findings.run["commands"].items()},
     }
     environment = Environment(
@@ -293,11 +294,9 @@ def _shown(measure: Measure, value: float) -> str:
 
 
 def _curves(exp: Path | None) -> Iterator[dict[str, str]]:
-    for name, title in _TRAININGS.items() if exp is not None else ():
-        figure = losses_figure(exp / name, columns=2) if exp is not None else None
+    if exp is None:
+        return
+    for name, title in _TRAININGS.items():
+        figure = losses_figure(exp / name, columns=2)
         if figure is not None:
             yield {"title": title, "url": figure_url(figure, dpi=70)}
-
-
-def _as_yaml(settings: Any) -> str:
-    return "" if settings is None else yaml.safe_dump(settings, sort_keys=False)
