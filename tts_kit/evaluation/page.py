@@ -290,9 +290,6 @@ def _shown(measure: Measure, value: float) -> str:
     return f"{measure.show(value)} {measure.unit}".rstrip()
 
 
-# The trainings
-
-
 def _curves(exp: Path | None) -> Iterator[dict[str, str]]:
     if exp is None:
         return
