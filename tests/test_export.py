@@ -100,7 +100,8 @@ def test_same_seed_same_audio_in_torch_and_onnx(
     with torch.inference_mode():
         wav = vocode(generator, torch.from_numpy(run.refined)[None], AUDIO.silence)[0].numpy()
     assert run.status == "ok"
-    np.testing.assert_allclose(spoken[0], wav, atol=5e-5)
+    # A decoder that hears itself, and an exponential in one head, make more of rounding.
+    np.testing.assert_allclose(spoken[0], wav, atol=5e-4)
     assert np.array_equal(spoken[0], spoken[1])
     assert not np.allclose(spoken[0], spoken[2], atol=1e-7)
 
