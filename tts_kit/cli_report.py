@@ -9,6 +9,7 @@ import click
 
 from tts_kit.cli_errors import PATH, run_command
 from tts_kit.cli_output import json_option, tell
+from tts_kit.progress import is_quiet
 
 
 @click.command()
@@ -57,9 +58,8 @@ def _report(
     from tts_kit.evaluation import stage, tables
     from tts_kit.evaluation.results import read_report
 
-    options = stage.ReportOptions(
-        clips, hard, seed, Options(asr=asr, mos=mos, align=align, jobs=jobs)
-    )
+    measuring = Options(asr=asr, mos=mos, align=align, jobs=jobs, progress=not is_quiet())
+    options = stage.ReportOptions(clips, hard, seed, measuring)
     done = stage.make_report(
         stage.Inputs(voice, data, sentences, exp), out, options=options, force=force
     )
