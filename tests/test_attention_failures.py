@@ -9,6 +9,7 @@ from tts_kit.evaluation import Attention, AttentionFailures, attention_failures
 
 STEP = 0.025  # seconds
 WORDS = ((0, 3), (4, 9), (10, 11), (12, 16))  # borders between them, the end at 16
+NAMES = ("the", "brown", "fox", "jumps")
 LENGTH = 17
 PER_TOKEN = 3  # steps
 
@@ -21,7 +22,7 @@ def attention(peaks: list[int], *, stopped: bool = True, spread: float = 0.2) ->
         for neighbour in (peak - 1, peak + 1):
             if 0 <= neighbour < LENGTH:
                 alignment[step, neighbour] += spread / 2
-    return Attention(alignment, WORDS, STEP, stopped)
+    return Attention(alignment, WORDS, NAMES, STEP, stopped)
 
 
 def reading(*stretches: tuple[int, int]) -> list[int]:
@@ -63,7 +64,7 @@ def test_half_a_skipped_word_is_seen() -> None:
 
 def test_an_early_stop_skips_the_rest() -> None:
     assert faults(reading((0, 6))).skipped == (1, 2, 3)
-    nothing = Attention(np.zeros((0, LENGTH), dtype=np.float32), WORDS, STEP, False)
+    nothing = Attention(np.zeros((0, LENGTH), dtype=np.float32), WORDS, NAMES, STEP, False)
     assert attention_failures(nothing) == AttentionFailures((0, 1, 2, 3), no_stop=True)
 
 
@@ -88,7 +89,7 @@ def test_a_stall_is_seen() -> None:
 
 def test_the_time_of_a_step_counts() -> None:
     peaks = reading((0, 5)) + [5] * 20 + reading((6, LENGTH))
-    slow = Attention(attention(peaks).alignment, WORDS, 0.05, True)
+    slow = Attention(attention(peaks).alignment, WORDS, NAMES, 0.05, True)
     assert not faults(peaks).stalled and attention_failures(slow).stalled == (5,)
 
 

@@ -106,7 +106,7 @@ def test_silence_counts_against_the_voice(silence: FloatArray) -> None:
 
 
 def attention(peaks: list[int], *, stopped: bool = True) -> Attention:
-    return Attention(np.eye(12, dtype=np.float32)[peaks], ((0, 5), (6, 11)), 0.02, stopped)
+    return Attention(np.eye(12, dtype=np.float32)[peaks], ((0, 5), (6, 11)), ("one", "two"), 0.02, stopped)
 
 
 def test_what_the_voice_knows_of_its_decoding_is_reported() -> None:
@@ -123,7 +123,7 @@ def test_what_the_voice_knows_of_its_decoding_is_reported() -> None:
     assert summary["skip"].value == summary["no_stop"].value == 0.5
     assert summary["skip"].clips == 2 and summary["stall"].value == summary["repeat"].value == 0
     assert clip(report, "voice", "b").attention == (
-        "sentence 2, word 2 skipped",
+        "sentence 2, word 2 (two) skipped",
         "sentence 2, no stop",
     )
     assert clip(report, "voice", "a").attention == clip(report, "voice", "c").attention == ()

@@ -23,6 +23,7 @@ class Attention:
 
     alignment: FloatArray
     words: tuple[tuple[int, int], ...]  # first token and the one after the last, of each word
+    names: tuple[str, ...]  # those words as the text writes them
     step_seconds: float  # audio that a decoder step makes
     stopped: bool  # by itself, not at the length cap
 

@@ -191,8 +191,9 @@ def _faults(sentences: Sequence[Attention]) -> tuple[str, ...]:
     for number, sentence in enumerate(sentences, start=1):
         found = attention_failures(sentence)
         where = f"sentence {number}, " if len(sentences) > 1 else ""
-        lines += [f"{where}word {word + 1} skipped" for word in found.skipped]
-        lines += [f"{where}word {word + 1} repeated" for word in found.repeated]
+        named = [f"word {i} ({name})" for i, name in enumerate(sentence.names, start=1)]
+        lines += [f"{where}{named[word]} skipped" for word in found.skipped]
+        lines += [f"{where}{named[word]} repeated" for word in found.repeated]
         lines += [f"{where}stall at token {token}" for token in found.stalled]
         lines += [f"{where}no stop"] * found.no_stop
     return tuple(lines)

@@ -85,7 +85,8 @@ def attentions(
             alignment = left.pop(0)
         cap = info.stream.max_steps(length, info.audio, reduction)
         words = tuple((word.token_start, word.token_end) for word in sentence.words)
-        found.append(Attention(alignment, words, step, stopped or len(alignment) < cap))
+        names = tuple(word.text for word in sentence.words)
+        found.append(Attention(alignment, words, names, step, stopped or len(alignment) < cap))
     assert not left, "an alignment of no sentence"
     return tuple(found)
 
