@@ -106,7 +106,9 @@ def test_silence_counts_against_the_voice(silence: FloatArray) -> None:
 
 
 def attention(peaks: list[int], *, stopped: bool = True) -> Attention:
-    return Attention(np.eye(12, dtype=np.float32)[peaks], ((0, 5), (6, 11)), ("one", "two"), 0.02, stopped)
+    return Attention(
+        np.eye(12, dtype=np.float32)[peaks], ((0, 5), (6, 11)), ("one", "two"), 0.02, stopped
+    )
 
 
 def test_what_the_voice_knows_of_its_decoding_is_reported() -> None:
