@@ -58,7 +58,10 @@ def _report(
     from tts_kit.evaluation import stage, tables
     from tts_kit.evaluation.results import read_report
 
-    measuring = Options(asr=asr, mos=mos, align=align, jobs=jobs, progress=not is_quiet())
+    journal = out.with_name(f"{out.name}.measured.jsonl")
+    measuring = Options(
+        asr=asr, mos=mos, align=align, jobs=jobs, progress=not is_quiet(), journal=journal
+    )
     options = stage.ReportOptions(clips, hard, seed, measuring)
     done = stage.make_report(
         stage.Inputs(voice, data, sentences, exp), out, options=options, force=force

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +89,7 @@ def compare_waves(job: Job) -> Likeness:
 
 
 def measure_clip(job: Job, ears: Ears) -> ClipResult:
-    """What can be measured of a job's clip by the ``ears`` of this process."""
+    """What can be heard in a job's clip by the ``ears`` of this process."""
     sound = read_source(job, job.source)
     wav = normalize_level(_at_16k(sound), HEARING)
     seconds = len(sound.wav) / sound.sample_rate
@@ -113,11 +113,15 @@ def measure_clip(job: Job, ears: Ears) -> ClipResult:
         if not has_sound(recording):
             raise EvaluationError(f"the recording of clip {job.id} has no sound: leave it out")
         measures |= against_recording(sound, recording)
-    faults: tuple[str, ...] = ()
-    if job.decoding is not None:
-        faults = _faults(job.decoding.sentences)
-        measures |= _decoding_measures(job.decoding, seconds)
-    return ClipResult(job.id, seconds, measures, transcript, not_aligned, faults)
+    return ClipResult(job.id, seconds, measures, transcript, not_aligned)
+
+
+def with_decoding(result: ClipResult, decoding: Decoding | None) -> ClipResult:
+    """``result`` with what can be told from how the clip was decoded, if that is known."""
+    if decoding is None:
+        return result
+    measures = {**result.measures, **_decoding_measures(decoding, result.seconds)}
+    return replace(result, measures=measures, attention=_faults(decoding.sentences))
 
 
 def against_recording(clip: Sound, recording: Sound) -> dict[str, Ratio]:

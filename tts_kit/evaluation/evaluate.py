@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tts_kit import __version__
@@ -22,13 +24,17 @@ from tts_kit.evaluation.clip import (
     Source,
     compare_waves,
     measure_clip,
+    with_decoding,
 )
 from tts_kit.evaluation.copies import SAME
+from tts_kit.evaluation.journal import open_journal
 from tts_kit.evaluation.measures import in_order
 from tts_kit.evaluation.mos import DNSMOS, load_mos
 from tts_kit.evaluation.recognizers import POCKETSPHINX, load_recognizer
 from tts_kit.evaluation.results import ClipResult, Difference, Estimate, Report, SystemResult
 from tts_kit.evaluation.word_errors import reference_words
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = 5  # ids that an error lists
 _Result = TypeVar("_Result")
@@ -44,6 +50,7 @@ class Options:
     jobs: int = 1  # processes
     seed: int = 0  # of the bootstrap
     progress: bool = True
+    journal: Path | None = None  # file that keeps what was measured, for the next time
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -84,10 +91,13 @@ def evaluate(
     ]
     with _Workers(options) as workers:
         likeness = _refuse_recordings(jobs, copies, workers)
-        measured = workers.run(functools.partial(measure_clip, ears=ears), jobs, "measuring")
+        measured = _measure(jobs, ears, settings, workers, options.journal)
         results = [
-            replace(result, similarity=found.similarity if found else None)
-            for result, found in zip(measured, likeness, strict=True)
+            replace(
+                with_decoding(result, job.decoding),
+                similarity=found.similarity if found else None,
+            )
+            for job, result, found in zip(jobs, measured, likeness, strict=True)
         ]
     size = len(texts)
     by_system = {name: tuple(results[i * size : (i + 1) * size]) for i, name in enumerate(systems)}
@@ -111,8 +121,10 @@ class _Workers:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def run(self, work: Callable[[Job], _Result], jobs: Sequence[Job], title: str) -> list[_Result]:
-        """``work`` on each of ``jobs``, results in their order."""
+    def run(
+        self, work: Callable[[Job], _Result], jobs: Sequence[Job], title: str
+    ) -> Iterator[_Result]:
+        """``work`` on each of ``jobs``, results in their order, each as soon as it is there."""
         from tqdm import tqdm
 
         shown = tqdm(
@@ -123,7 +135,7 @@ class _Workers:
             disable=not self._options.progress,
         )
         try:
-            return list(shown)
+            yield from shown
         except BrokenProcessPool as error:
             raise UsageError("a measuring process died: free memory, or use --jobs 1") from error
 
@@ -171,6 +183,29 @@ def _settings(options: Options) -> dict[str, Any]:
         "resamples": bootstrap.RESAMPLES,
         "seed": options.seed,
     }
+
+
+def _measure(
+    jobs: Sequence[Job],
+    ears: Ears,
+    settings: Mapping[str, Any],
+    workers: _Workers,
+    path: Path | None,
+) -> list[ClipResult]:
+    """``measure_clip`` on each of ``jobs``, or what the journal in ``path`` has of it."""
+    work = functools.partial(measure_clip, ears=ears)
+    if path is None:
+        return list(workers.run(work, jobs, "measuring"))
+    with open_journal(path, ears, settings["asr"], settings["mos"]) as journal:
+        keys = [journal.key(job) for job in jobs]
+        new = {key: job for key, job in zip(keys, jobs, strict=True) if journal.find(key) is None}
+        if len(new) < len(jobs):
+            logger.info("%d clips are known from %s", len(jobs) - len(new), path)
+        for key, result in zip(
+            new, workers.run(work, list(new.values()), "measuring"), strict=True
+        ):
+            journal.add(key, result)
+        return [found for key in keys if (found := journal.find(key)) is not None]
 
 
 def _refuse_recordings(

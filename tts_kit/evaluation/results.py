@@ -158,11 +158,12 @@ def _system_dict(system: SystemResult) -> dict[str, Any]:
         "against_recordings": {
             key: asdict(value) for key, value in system.against_recordings.items()
         },
-        "clips": {clip.id: _clip_dict(clip) for clip in system.clips},
+        "clips": {clip.id: clip_to_dict(clip) for clip in system.clips},
     }
 
 
-def _clip_dict(clip: ClipResult) -> dict[str, Any]:
+def clip_to_dict(clip: ClipResult) -> dict[str, Any]:
+    """A clip's result as JSON has it, without the id."""
     entry = {key: value for key, value in vars(clip).items() if key != "id"}
     entry["measures"] = {key: list(ratio) for key, ratio in clip.measures.items()}
     entry["attention"] = list(clip.attention)
@@ -172,13 +173,15 @@ def _clip_dict(clip: ClipResult) -> dict[str, Any]:
 def _read_system(name: str, entry: dict[str, Any]) -> SystemResult:
     return SystemResult(
         name,
-        tuple(_read_clip(str(key), clip) for key, clip in entry["clips"].items()),
+        tuple(clip_from_dict(str(key), clip) for key, clip in entry["clips"].items()),
         {str(key): Estimate(**value) for key, value in entry["summary"].items()},
         {str(key): Difference(**value) for key, value in entry["against_recordings"].items()},
     )
 
 
-def _read_clip(clip_id: str, entry: dict[str, Any]) -> ClipResult:
+def clip_from_dict(clip_id: str, entry: dict[str, Any]) -> ClipResult:
+    """The inverse of ``clip_to_dict``; ValueError, KeyError or TypeError where ``entry`` is
+    something else."""
     measures = {}
     for key, (numerator, denominator) in entry["measures"].items():
         measures[str(key)] = Ratio(float(numerator), float(denominator))

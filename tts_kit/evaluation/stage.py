@@ -200,7 +200,7 @@ def _fingerprint(inputs: Inputs, untuned: Path | None, options: ReportOptions) -
         {
             key: value
             for key, value in asdict(options.measuring).items()
-            if key not in ("jobs", "progress")
+            if key not in ("jobs", "progress", "journal")
         },
     )
 
