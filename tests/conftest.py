@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from short_corpus import write_short_corpus
 
-from tts_kit.config import Config, load_config
+from tts_kit.config_file import Config, load_config
 from tts_kit.corpus import prepare
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ljspeech"

@@ -15,7 +15,7 @@ from tts_kit.align import FAILED, align
 from tts_kit.aligner import Aligner, AlignmentError
 from tts_kit.audio import FloatArray, load_clip
 from tts_kit.cli import main
-from tts_kit.config import Config
+from tts_kit.config_file import Config
 from tts_kit.corpus import Clip, read_clip_bytes
 from tts_kit.data import load_split
 from tts_kit.errors import CorpusError

@@ -12,9 +12,11 @@ from accelerate.state import AcceleratorState
 from test_training import same, weights, write_conf
 
 from tts_kit.checkpoint import open_checkpoint
-from tts_kit.config import Config, ConfigError, TrainConfig, TrainSection
+from tts_kit.config_file import Config
 from tts_kit.dump_mels import load_acoustic
+from tts_kit.errors import ConfigError
 from tts_kit.models.tacotron2 import Tacotron2, cut_projection
+from tts_kit.train_config import TrainConfig, TrainSection
 from tts_kit.training import acoustic
 from tts_kit.training.run import RunOptions
 

@@ -18,11 +18,12 @@ from trainings import without_pictures
 
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.checkpoint_files import read_best
-from tts_kit.config import Config, load_config, to_dict
+from tts_kit.config_file import Config, load_config
 from tts_kit.data import load_split
 from tts_kit.dump_mels import dump_mels
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError, UsageError
 from tts_kit.forced_alignment import Word, alignment_file, spoken_words, write_alignment
+from tts_kit.plain import to_dict
 from tts_kit.text import load_frontend
 from tts_kit.training import acoustic, vocoder
 from tts_kit.training.accelerator import make_accelerator

@@ -11,9 +11,9 @@ from accelerate.state import AcceleratorState
 from test_training import metrics, same, weights, write_conf
 
 from tts_kit.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
-from tts_kit.config import Config, ConfigError
+from tts_kit.config_file import Config
 from tts_kit.dump_mels import load_acoustic
-from tts_kit.errors import CheckpointError, UsageError
+from tts_kit.errors import CheckpointError, ConfigError, UsageError
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.training import acoustic
 from tts_kit.training.run import RunOptions

@@ -22,10 +22,11 @@ from tqdm import tqdm
 from tts_kit.audio import read_bytes
 from tts_kit.audio_header import AudioError
 from tts_kit.clip_checks import Examined, Reject, Row, examine
-from tts_kit.config import AudioConfig, fingerprint, to_dict
+from tts_kit.config import AudioConfig
 from tts_kit.errors import CorpusError, OutputError
 from tts_kit.metadata import list_recordings, match
 from tts_kit.metadata import read_metadata as read_metadata
+from tts_kit.plain import fingerprint, to_dict
 from tts_kit.progress import is_quiet
 from tts_kit.splits import SPLITS, assign_splits
 

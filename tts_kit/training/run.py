@@ -17,11 +17,13 @@ from torch.utils.data import DataLoader, Dataset
 from tts_kit import __version__
 from tts_kit.checkpoint import Checkpoint, latest_checkpoint, open_checkpoint, save_checkpoint
 from tts_kit.checkpoint_files import mark_best
-from tts_kit.config import Config, TrainConfig, fingerprint, to_dict
+from tts_kit.config_file import Config
 from tts_kit.corpus import manifest_hash
 from tts_kit.data import BatchStream, load_split
 from tts_kit.errors import CheckpointError, TrainingError, UsageError
+from tts_kit.plain import fingerprint, to_dict
 from tts_kit.stage import Stage
+from tts_kit.train_config import TrainConfig
 from tts_kit.training.accelerator import make_accelerator
 from tts_kit.training.ema import Ema
 from tts_kit.training.lock import RunLock
