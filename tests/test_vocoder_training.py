@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_training import fresh_accelerate, metrics, same, weights, write_conf  # noqa: F401
+from short_corpus import write_conf
 from torch import nn
+from trainings import metrics, same, weights
 
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.config import HifiganConfig
@@ -38,6 +39,8 @@ from tts_kit.training.run import RunOptions, TrainingRun
 from tts_kit.training.vocoder import VocoderTrainer
 
 QUICK = {"validate_every": 100, "checkpoint_every": 2}
+
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 @pytest.fixture(scope="module")
