@@ -19,7 +19,6 @@ from tts_kit.audio import write_wav
 from tts_kit.cli_errors import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config_file import load_config
-from tts_kit.corpus import Clip
 from tts_kit.data import (
     ClipAudio,
     VocoderBatch,
@@ -30,6 +29,7 @@ from tts_kit.data import (
 )
 from tts_kit.dump_mels import dump_identity
 from tts_kit.errors import CheckpointError, CorpusError
+from tts_kit.manifests import Clip
 from tts_kit.mel import LogMel
 from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator, vocode
