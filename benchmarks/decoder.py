@@ -17,11 +17,12 @@ import onnxruntime
 import torch
 
 from tts_kit.audio import FloatArray
-from tts_kit.config import ACOUSTIC_PRESETS, AudioConfig, StreamConfig
+from tts_kit.config import AudioConfig, StreamConfig
 from tts_kit.decoding import prenet_masks
 from tts_kit.export.quantize import RECURRENT, store_as_fp16
 from tts_kit.export.tacotron2 import decoder_graph, decoder_step_graph
 from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.presets import ACOUSTIC_PRESETS
 from tts_kit.voice import GRAPH_OUTPUTS, decoder_state
 
 ROUNDS, STEPS, TOKENS = 15, 16, (25, 100, 400)

@@ -14,13 +14,13 @@ import numpy as np
 
 from tts_kit.aligner import Aligner
 from tts_kit.audio import FloatArray, normalize_level, read_audio, resample
-from tts_kit.corpus import read_manifest
 from tts_kit.evaluation.clip import Sound, against_recording
 from tts_kit.evaluation.copies import similarity
 from tts_kit.evaluation.mos import Dnsmos
 from tts_kit.evaluation.recognizers import Pocketsphinx
 from tts_kit.evaluation.spectra import HEARING, mel_cepstra, warp
 from tts_kit.evaluation.word_errors import reference_words, text_errors
+from tts_kit.manifests import read_manifest
 
 
 def main() -> None:

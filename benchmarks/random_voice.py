@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from tts_kit import __version__
-from tts_kit.config import ACOUSTIC_PRESETS, VOCODER_PRESETS, AudioConfig, StreamConfig
+from tts_kit.config import AudioConfig, StreamConfig
 from tts_kit.export import ExportOptions
 from tts_kit.export.parity import Models
 from tts_kit.export.profiles import exact_graphs, stored_graphs
@@ -22,6 +22,7 @@ from tts_kit.export.quantize_vocoder import quantize_vocoder
 from tts_kit.export.spoken import read_sentences
 from tts_kit.models.hifigan import Generator
 from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.presets import ACOUSTIC_PRESETS, VOCODER_PRESETS
 from tts_kit.text import Frontend, load_frontend
 from tts_kit.voice import VOCODER, Context, VoiceInfo, write_voice
 

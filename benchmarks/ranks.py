@@ -20,7 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from tts_kit.config import load_config, to_dict
+from tts_kit.config_file import load_config
+from tts_kit.plain import to_dict
 from tts_kit.training.metrics import read_records
 
 

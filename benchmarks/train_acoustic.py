@@ -20,9 +20,10 @@ import torch
 from per_step import PerStepDecoder
 from timing import Spent, clock, has_amx, measure, median, ratio
 
-from tts_kit.config import ACOUSTIC_PRESETS, AudioConfig, Tacotron2Config
+from tts_kit.config import AudioConfig, Tacotron2Config
 from tts_kit.losses import tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.presets import ACOUSTIC_PRESETS
 
 SYMBOLS, TOKENS_A_FRAME = 60, 0.2  # English at 86 frames a second: 15 to 17 letters a second
 N_MELS = AudioConfig().n_mels

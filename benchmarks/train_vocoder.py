@@ -17,12 +17,14 @@ from unittest import mock
 import torch
 from torch.nn import functional as F
 
-from tts_kit.config import VOCODER_PRESETS, AudioConfig, TrainConfig
+from tts_kit.config import AudioConfig
 from tts_kit.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from tts_kit.mel import LogMel
 from tts_kit.models import discriminators as layers
 from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator
+from tts_kit.presets import VOCODER_PRESETS
+from tts_kit.train_config import TrainConfig
 from tts_kit.training.adversarial import discriminators_side, generators_side
 
 AUDIO, TRAIN, BATCH = AudioConfig(), TrainConfig(), 16

@@ -18,10 +18,12 @@ import numpy as np
 import onnxruntime
 
 from tts_kit.audio import FloatArray
-from tts_kit.config import VOCODER_PRESETS, AudioConfig
+from tts_kit.config import AudioConfig
 from tts_kit.export.hifigan import vocoder_full_graph, vocoder_graph
 from tts_kit.export.quantize_vocoder import quantize_vocoder
 from tts_kit.models.hifigan import Generator
+from tts_kit.presets import VOCODER_PRESETS
+from tts_kit.vocoder_states import vocoder_state_size
 
 CHUNKS, WHOLE = (8, 16, 32, 64), 256
 AUDIO = AudioConfig()
@@ -48,7 +50,7 @@ def ways(preset: str) -> dict[str, Call]:
     stateful = vocoder_graph(generator, AUDIO.n_mels)
     int8 = quantize_vocoder(stateful, config, [mel(16)], silence=AUDIO.silence)
     plain = session(vocoder_full_graph(generator, AUDIO.n_mels))
-    state = np.zeros((1, config.vocoder_state_size(AUDIO.n_mels)), dtype=np.float32)
+    state = np.zeros((1, vocoder_state_size(config, AUDIO.n_mels)), dtype=np.float32)
 
     def streaming(model: bytes) -> Call:
         opened = session(model)

@@ -13,9 +13,10 @@ import time
 import numpy as np
 import onnxruntime
 
-from tts_kit.config import VOCODER_PRESETS, AudioConfig
+from tts_kit.config import AudioConfig
 from tts_kit.export.hifigan import vocoder_full_graph
 from tts_kit.models.hifigan import Generator
+from tts_kit.presets import VOCODER_PRESETS
 
 ROUNDS, FRAMES = 15, (16, 64)  # frames of a chunk; its context comes on top
 AUDIO = AudioConfig()

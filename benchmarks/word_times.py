@@ -17,13 +17,14 @@ import torch
 from tts_kit.align import Aligner, AlignmentError
 from tts_kit.audio import FloatArray, load_clip
 from tts_kit.checkpoint import open_checkpoint
-from tts_kit.config import AudioConfig, StreamConfig, from_dict
+from tts_kit.config import AudioConfig, StreamConfig
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.forced_alignment import spoken_words
 from tts_kit.guards import Block, Guards
 from tts_kit.mel import LogMel
 from tts_kit.metadata import list_recordings, read_metadata
 from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.plain import from_dict
 from tts_kit.runtime.chunks import Span
 from tts_kit.runtime.words import CallerText, WordClock
 from tts_kit.text import Encoded

@@ -20,6 +20,7 @@ from tts_kit.models.hifigan import (
     Generator,
     InverseSTFT,
 )
+from tts_kit.vocoder_states import vocoder_state_size, vocoder_states
 from tts_kit.voice import VOCODER
 
 VOCODER_FULL = "vocoder_full"
@@ -30,7 +31,7 @@ _END = 2**62  # a slice up to the end
 def vocoder_graph(generator: Generator, n_mels: int) -> bytes:
     """mel (1, n_mels, F), state (1, V) to wav (1, F * hop_length), next_state (1, V).
 
-    V is ``HifiganConfig.vocoder_state_size``. The wave lags by ``HifiganConfig.context`` frames.
+    V is ``vocoder_state_size``. The wave lags by ``HifiganConfig.context`` frames.
     """
     streamed = _Streamed(generator, n_mels)
     streamed.write()
@@ -48,14 +49,14 @@ class _Streamed:
         self.weights = _arrays(generator)
         self.graph = GraphBuilder(VOCODER)
         self.n_mels = n_mels
-        self.sizes = generator.config.vocoder_states(n_mels)
+        self.sizes = vocoder_states(generator.config, n_mels)
         self.states: dict[str, str] = {}  # flat (1, C * samples)
         self.next_states: dict[str, str] = {}
 
     def write(self) -> None:
         graph, config = self.graph, self.config
         x = graph.add("Unsqueeze", graph.input("mel", (1, self.n_mels, "F")), graph.ints(2))
-        size = config.vocoder_state_size(self.n_mels)
+        size = vocoder_state_size(config, self.n_mels)
         self._split(graph.input("state", (1, size)), size)
         x = self._conv(self._carried("conv_pre", x), "conv_pre")
         scale = 1.0  # of x, what the mean over blocks would multiply it by: left to the next layer

@@ -20,6 +20,7 @@ from tts_kit.audio import FloatArray
 from tts_kit.config import HifiganConfig
 from tts_kit.errors import UsageError
 from tts_kit.export.hifigan import RESIDUAL
+from tts_kit.vocoder_states import vocoder_state_size
 
 # 7 bits. AVX2 without VNNI adds two products of a uint8 and an int8 in 16 bits before anything
 # else: 2 * 255 * 64 fits, 2 * 255 * 127 saturates.
@@ -91,7 +92,7 @@ def _run(
 ) -> Iterator[list[FloatArray]]:
     """``outputs`` of each call over ``mel``, after the silence that makes the first state."""
     n_mels = mel.shape[1]
-    state = np.zeros((1, config.vocoder_state_size(n_mels)), dtype=np.float32)
+    state = np.zeros((1, vocoder_state_size(config, n_mels)), dtype=np.float32)
     lead = np.full((1, n_mels, 2 * config.context + 1), silence, dtype=np.float32)
     (state,) = session.run(["next_state"], {"mel": lead, "state": state})
     for start in range(0, mel.shape[2], chunk):

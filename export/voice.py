@@ -11,7 +11,7 @@ from typing import Any
 
 from tts_kit import __version__
 from tts_kit.checkpoint import Checkpoint, open_checkpoint
-from tts_kit.config import AudioConfig, HifiganConfig, StreamConfig, fingerprint, from_dict
+from tts_kit.config import AudioConfig, HifiganConfig, StreamConfig
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import CheckpointError, VoiceError
 from tts_kit.export import parity, spoken
@@ -20,6 +20,7 @@ from tts_kit.export.options import ExportOptions
 from tts_kit.export.parity import Models
 from tts_kit.export.profiles import exact_graphs, stored_graphs
 from tts_kit.models.hifigan import Generator
+from tts_kit.plain import fingerprint, from_dict
 from tts_kit.runtime import Voice
 from tts_kit.text import Frontend, open_frontend
 from tts_kit.voice import GRAPHS, VOCODER, Context, VoiceInfo, build_voice, copy_voice, open_voice

@@ -12,7 +12,7 @@ import numpy as np
 from tts_kit.guards import IntArray
 from tts_kit.runtime.chunks import Span, Word
 from tts_kit.text import Encoded, WordTokens
-from tts_kit.text.ssml import is_ssml
+from tts_kit.text.markup import is_ssml
 
 # A word is at most so long that a text without any space takes no longer than others.
 _PLAIN = re.compile(r"(\S{1,1000})")

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from tts_kit.checkpoint import save_checkpoint
-from tts_kit.config import AudioConfig, HifiganConfig, Tacotron2Config, to_dict
+from tts_kit.config import AudioConfig, HifiganConfig, Tacotron2Config
 from tts_kit.export.spoken import read_sentences
 from tts_kit.models.hifigan import Generator
 from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.plain import to_dict
 from tts_kit.text import Frontend, load_frontend
 
 AUDIO = AudioConfig()

@@ -10,8 +10,9 @@ import numpy as np
 import yaml
 
 from tts_kit.audio import write_wav
-from tts_kit.config import Config, load_config, to_dict
+from tts_kit.config_file import Config, load_config
 from tts_kit.corpus import prepare
+from tts_kit.plain import to_dict
 
 CONF = Path(__file__).parents[1] / "recipes" / "ljspeech" / "conf" / "tiny.yaml"
 TEXTS = (

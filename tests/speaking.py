@@ -21,6 +21,8 @@ from tts_kit.text import Encoded
 from tts_kit.voice import GRAPHS, decoder_state
 
 TEXT = "Hello there."
+LONG = "Hello there. How are you, my old friend? Fine. And so is everybody else, I hope."
+SSML = "<speak>One <prosody rate='fast'>two three</prosody><break time='300ms'/> four.</speak>"
 TOLERANCE = 1e-4
 
 

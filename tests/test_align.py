@@ -15,11 +15,11 @@ from tts_kit.align import FAILED, align
 from tts_kit.aligner import Aligner, AlignmentError
 from tts_kit.audio import FloatArray, load_clip
 from tts_kit.cli import main
-from tts_kit.config import Config
-from tts_kit.corpus import Clip, read_clip_bytes
+from tts_kit.config_file import Config
 from tts_kit.data import load_split
 from tts_kit.errors import CorpusError
 from tts_kit.forced_alignment import alignment_file, read_alignment, spoken_words
+from tts_kit.manifests import Clip, read_clip_bytes
 from tts_kit.text import load_frontend
 
 PAUSE = 0.6  # seconds

@@ -7,7 +7,7 @@ from per_step import PerStepDecoder
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError, gradcheck
 
-from tts_kit.config import Config
+from tts_kit.config_file import Config
 from tts_kit.models.attention_loop import AttentionLoop, LocationStepsBackward
 from tts_kit.models.dropout import dropout, dropout_mask
 from tts_kit.models.tacotron2 import Decoder

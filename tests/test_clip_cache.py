@@ -9,9 +9,9 @@ import pytest
 
 from tts_kit.clip_cache import ClipCache
 from tts_kit.config import AudioConfig
-from tts_kit.corpus import Clip
 from tts_kit.data import ClipAudio, load_split
 from tts_kit.errors import OutputError
+from tts_kit.manifests import Clip
 
 AUDIO = AudioConfig()
 

@@ -9,24 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from tts_kit.config import (
-    ACOUSTIC_PRESETS,
-    VOCODER_PRESETS,
-    AudioConfig,
-    Config,
-    ConfigError,
-    HifiganConfig,
-    StreamConfig,
-    Tacotron2Config,
-    TrainConfig,
-    fingerprint,
-    from_dict,
-    load_config,
-    to_dict,
-)
-from tts_kit.errors import UsageError
+from tts_kit.config import AudioConfig, HifiganConfig, StreamConfig, Tacotron2Config
+from tts_kit.config_file import Config, load_config
+from tts_kit.errors import ConfigError, UsageError
 from tts_kit.models.hifigan import Generator
 from tts_kit.models.tacotron2 import Postnet, Tacotron2
+from tts_kit.plain import fingerprint, from_dict, to_dict
+from tts_kit.presets import ACOUSTIC_PRESETS, VOCODER_PRESETS
+from tts_kit.train_config import TrainConfig
 
 CONF = Path(__file__).parents[1] / "recipes" / "ljspeech" / "conf"
 
@@ -77,7 +67,7 @@ def test_a_preset_and_what_overrides_it(tmp_path: Path) -> None:
         ("1: 2", "unknown key 1"),
         ("acoustic: {preset: v1}", "unknown acoustic.preset 'v1'"),
         ("vocoder: {preset: tacotron2}", "unknown vocoder.preset 'tacotron2'"),
-        ("audio: {preset: v1}", "unknown audio.preset 'v1'"),
+        ("audio: {preset: v1}", "unknown key audio.preset"),
         ("audio: {sample_rate: fast}", "audio.sample_rate must be int, not 'fast'"),
         ("audio: {sample_rate: 22050.0}", "audio.sample_rate must be int"),
         ("audio: {n_mels: true}", "audio.n_mels must be int"),
@@ -115,6 +105,13 @@ def test_a_preset_and_what_overrides_it(tmp_path: Path) -> None:
         ("vocoder: {istft_n_fft: 16, istft_hop: 4}", "make them equal"),
         ("stream: {gate_threshold: 1.0}", "gate_threshold"),
         ("stream: {chunk_frames: []}", "chunk_frames"),
+        ("stream: {attention_back: 65}", "stream.attention_back must be 0 to 64 tokens"),
+        ("stream: {attention_ahead: 65}", "attention_ahead 1 to 64"),
+        ("stream: {attention_ahead: 0}", "attention_ahead 1 to 64"),
+        (
+            "{stream: {attention_back: 64, attention_ahead: 64}, acoustic: {location_kernel: 33}}",
+            "attention_ahead = 129) times acoustic.location_kernel must be at most 4096",
+        ),
         ("train: {vocoder: {batch_size: 0}}", "batch_size"),
         ("audio: [unclosed", "not valid YAML"),
         ("a: b: c", "not valid YAML"),

@@ -16,18 +16,17 @@ import tts_kit.corpus
 from tts_kit.audio import FloatArray, load_clip
 from tts_kit.clip_checks import Row, check_duration, clipped_share
 from tts_kit.config import AudioConfig
-from tts_kit.corpus import (
+from tts_kit.corpus import prepare, read_metadata
+from tts_kit.errors import CorpusError, OutputError
+from tts_kit.manifests import (
     MANIFESTS,
     REJECTS,
     SUMMARY,
     Clip,
     manifest_hash,
-    prepare,
     read_clip_bytes,
     read_manifest,
-    read_metadata,
 )
-from tts_kit.errors import CorpusError, OutputError
 
 ROOT = Path(__file__).parents[1]
 PRACTICE = ROOT / "recipes" / "ljspeech" / "practice"

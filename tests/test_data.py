@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tts_kit.config import AudioConfig, Config
+from tts_kit.config import AudioConfig
+from tts_kit.config_file import Config
 from tts_kit.data import (
     AcousticDataset,
     BatchStream,

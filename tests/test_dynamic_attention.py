@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tts_kit.config import Config, ConfigError, Tacotron2Config
+from tts_kit.config import Tacotron2Config
+from tts_kit.config_file import Config
+from tts_kit.errors import ConfigError
 from tts_kit.models.dynamic_attention import FLOOR, DynamicAttention, beta_binomial
 from tts_kit.models.tacotron2 import Tacotron2
 

@@ -18,15 +18,8 @@ from foreign_files import SMALL, V3, write_hifigan, write_nvidia
 
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.cli import main
-from tts_kit.config import (
-    ACOUSTIC_PRESETS,
-    VOCODER_PRESETS,
-    AudioConfig,
-    Config,
-    HifiganConfig,
-    StreamConfig,
-    from_dict,
-)
+from tts_kit.config import AudioConfig, HifiganConfig, StreamConfig
+from tts_kit.config_file import Config
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import CheckpointError, UsageError
 from tts_kit.export import ExportOptions, export_voice
@@ -35,6 +28,8 @@ from tts_kit.export.voice import load_generator
 from tts_kit.foreign import ImportOptions, import_checkpoint
 from tts_kit.inference import free_run
 from tts_kit.models.hifigan import vocode
+from tts_kit.plain import from_dict
+from tts_kit.presets import ACOUSTIC_PRESETS, VOCODER_PRESETS
 from tts_kit.runtime import Voice
 from tts_kit.voice import GRAPHS, open_voice
 

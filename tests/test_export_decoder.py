@@ -14,11 +14,14 @@ import pytest
 import torch
 
 from tts_kit.audio import FloatArray
-from tts_kit.config import ACOUSTIC_PRESETS, AudioConfig, Config, StreamConfig, Tacotron2Config
+from tts_kit.config import MAX_WINDOW, AudioConfig, StreamConfig, Tacotron2Config
+from tts_kit.config_file import Config
 from tts_kit.decoding import prenet_masks
 from tts_kit.export import decoder
 from tts_kit.export.tacotron2 import decoder_graph, decoder_step_graph
+from tts_kit.model_check import check_model
 from tts_kit.models.tacotron2 import DecoderState, Tacotron2
+from tts_kit.presets import ACOUSTIC_PRESETS
 from tts_kit.voice import GRAPH_OUTPUTS, decoder_state
 
 AUDIO, STREAM = AudioConfig(), StreamConfig()
@@ -259,6 +262,22 @@ def test_window_is_torchs(
     if n_tokens == TOKENS and ahead < 40:  # a window one token wider is another function
         wider = dataclasses.replace(stream, attention_ahead=ahead + 1)
         assert fed_error(session(decoder_graph(model, AUDIO, wider)), steps) > 1e-3
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_the_widest_window_makes_a_graph_that_a_voice_may_have(
+    attention: str, tiny_config: Config
+) -> None:
+    sizes = Tacotron2Config()
+    model = lively(
+        dataclasses.replace(
+            tiny(tiny_config, attention=attention),
+            location_kernel=sizes.location_kernel,
+            dynamic_kernel=sizes.dynamic_kernel,
+        )
+    )
+    widest = dataclasses.replace(STREAM, attention_back=MAX_WINDOW, attention_ahead=MAX_WINDOW)
+    check_model(decoder_graph(model, AUDIO, widest), loops=1)
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)

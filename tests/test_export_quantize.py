@@ -25,7 +25,7 @@ from test_export_decoder import (
 )
 
 from tts_kit.audio import FloatArray
-from tts_kit.config import Config
+from tts_kit.config_file import Config
 from tts_kit.errors import VoiceError
 from tts_kit.export import quantize
 from tts_kit.export.graph import GraphBuilder

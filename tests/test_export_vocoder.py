@@ -14,10 +14,12 @@ from onnxruntime import InferenceSession
 from torch import nn
 
 from tts_kit.audio import FloatArray
-from tts_kit.config import VOCODER_PRESETS, HifiganConfig
+from tts_kit.config import HifiganConfig
 from tts_kit.export.hifigan import vocoder_full_graph, vocoder_graph
 from tts_kit.export.quantize_vocoder import open_vocoder
 from tts_kit.models.hifigan import Generator, vocode
+from tts_kit.presets import VOCODER_PRESETS
+from tts_kit.vocoder_states import vocoder_state_size, vocoder_states
 
 MELS, SILENCE = 10, -11.5
 # What no preset has: rates of 1, 3 and 5, kernels that no rate divides, blocks of one unit or of
@@ -81,7 +83,7 @@ def silence(frames: int) -> FloatArray:
 
 def start_state(session: InferenceSession, config: HifiganConfig, frames: int) -> FloatArray:
     """The state after ``frames`` of silence, from zeros."""
-    zeros = np.zeros((1, config.vocoder_state_size(MELS)), dtype=np.float32)
+    zeros = np.zeros((1, vocoder_state_size(config, MELS)), dtype=np.float32)
     state: FloatArray = run(session, silence(frames), zeros)[1]
     return state
 
@@ -168,7 +170,7 @@ def test_new_input_changes_neither_the_past_nor_the_far_future(
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_state_of_another_size_is_refused(layout: str, generators: dict[str, Generator]) -> None:
     generator = generators[layout]
-    size = generator.config.vocoder_state_size(MELS)
+    size = vocoder_state_size(generator.config, MELS)
     model = vocoder_graph(generator, MELS)
     shapes = {
         entry.name: [d.dim_value or d.dim_param for d in entry.type.tensor_type.shape.dim]
@@ -194,7 +196,7 @@ def test_the_plain_graph_is_the_network(layout: str, generators: dict[str, Gener
 
 def test_the_delay_is_filled_up_to_whole_frames() -> None:
     """By hand, for V1: 3 mel frames, then at each upsampling its padding and the longest block."""
-    states = VOCODER_PRESETS["v1"].vocoder_states(80)
+    states = vocoder_states(VOCODER_PRESETS["v1"], 80)
     lag = 3
     for rate, padding in ((8, 4), (8, 4), (2, 1), (2, 1)):
         lag = lag * rate + padding + 5 * (1 + 3 + 5 + 3)

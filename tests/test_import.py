@@ -22,10 +22,11 @@ from torch.nn import functional as F
 
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.cli import main
-from tts_kit.config import AudioConfig, Tacotron2Config, from_dict
+from tts_kit.config import AudioConfig, Tacotron2Config
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import CheckpointError, UsageError, VoiceError
 from tts_kit.foreign import ImportOptions, import_checkpoint
+from tts_kit.plain import from_dict
 from tts_kit.text import load_frontend, open_frontend
 from tts_kit.text.symbols import KEITHITO
 

@@ -24,11 +24,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tts_kit.checkpoint import open_checkpoint
-from tts_kit.config import VOCODER_PRESETS, AudioConfig, HifiganConfig, from_dict
+from tts_kit.config import AudioConfig, HifiganConfig
 from tts_kit.errors import CheckpointError, UsageError
 from tts_kit.foreign import ImportOptions, import_checkpoint
 from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator
+from tts_kit.plain import from_dict
+from tts_kit.presets import VOCODER_PRESETS
 
 OPTIONS = ImportOptions()
 SMALL_V1 = {**V1, "upsample_initial_channel": 32}

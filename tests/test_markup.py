@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tts_kit.errors import TextError, TtsKitError
 from tts_kit.text import Lexicon, load_frontend
 from tts_kit.text.ipa import from_ipa
-from tts_kit.text.markup import inline_phonemes
-from tts_kit.text.ssml import is_ssml, parse_ssml
+from tts_kit.text.markup import inline_phonemes, is_ssml
+from tts_kit.text.ssml import parse_ssml
 
 ARPABET = load_frontend("en_arpabet")
 

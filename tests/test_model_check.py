@@ -14,16 +14,12 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from small_voice import small_graphs, small_model
 
-from tts_kit.config import (
-    VOCODER_PRESETS,
-    AudioConfig,
-    StreamConfig,
-    Tacotron2Config,
-)
+from tts_kit.config import AudioConfig, StreamConfig, Tacotron2Config
 from tts_kit.errors import VoiceError
 from tts_kit.model_check import ModelFacts, TensorInfo, check_model
 from tts_kit.model_reader import read_model
 from tts_kit.operators import EXPORTED, SPARE
+from tts_kit.presets import VOCODER_PRESETS
 from tts_kit.protobuf import Malformed, Message, packed_integers
 from tts_kit.voice_info import LOOPS
 

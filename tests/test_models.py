@@ -6,12 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from tts_kit.config import VOCODER_PRESETS, AudioConfig, Config, HifiganConfig, Tacotron2Config
+from tts_kit.config import AudioConfig, HifiganConfig, Tacotron2Config
+from tts_kit.config_file import Config
 from tts_kit.losses import tacotron2_losses
 from tts_kit.models.attention import AttentionState, LocationAttention
 from tts_kit.models.discriminators import Discriminators, PeriodDiscriminator
 from tts_kit.models.hifigan import Generator, vocode
 from tts_kit.models.tacotron2 import Prenet, Tacotron2, Tacotron2Output, length_mask
+from tts_kit.presets import VOCODER_PRESETS
 from tts_kit.voice import decoder_state
 
 MELS, SYMBOLS = 5, 11

@@ -13,7 +13,8 @@ import pytest
 from conftest import RECIPE
 from exporting import save_pair
 
-from tts_kit.config import Config, StreamConfig
+from tts_kit.config import StreamConfig
+from tts_kit.config_file import Config
 from tts_kit.export import ExportOptions, export_voice
 
 NOTEBOOK = RECIPE / "inference.ipynb"

@@ -16,7 +16,8 @@ from exporting import AUDIO, save_pair
 from onnx import numpy_helper
 
 from tts_kit.checkpoint import open_checkpoint
-from tts_kit.config import Config, StreamConfig
+from tts_kit.config import StreamConfig
+from tts_kit.config_file import Config
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import VoiceError
 from tts_kit.export import ExportOptions, export_voice, parity

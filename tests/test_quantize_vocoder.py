@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from tts_kit.audio import FloatArray, load_clip
 from tts_kit.checkpoint import open_checkpoint
-from tts_kit.config import AudioConfig, HifiganConfig, from_dict
+from tts_kit.config import AudioConfig, HifiganConfig
 from tts_kit.errors import UsageError
 from tts_kit.export import vocoder_quality
 from tts_kit.export.hifigan import RESIDUAL, vocoder_graph
@@ -32,6 +32,7 @@ from tts_kit.export.vocoder_quality import (
 )
 from tts_kit.mel import LogMel
 from tts_kit.models.hifigan import Generator, vocode
+from tts_kit.plain import from_dict
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ljspeech"
 AUDIO = AudioConfig()

@@ -19,7 +19,9 @@ from click.testing import CliRunner
 
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.cli import main
-from tts_kit.config import AudioConfig, from_dict, load_config
+from tts_kit.config import AudioConfig
+from tts_kit.config_file import load_config
+from tts_kit.plain import from_dict
 from tts_kit.voice import read_voice
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ljspeech"

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from test_training import same, weights, write_conf
+from short_corpus import write_conf
+from trainings import same, weights
 
 from tts_kit.checkpoint import open_checkpoint
-from tts_kit.config import Config, ConfigError, TrainConfig, TrainSection
+from tts_kit.config_file import Config
 from tts_kit.dump_mels import load_acoustic
+from tts_kit.errors import ConfigError
 from tts_kit.models.tacotron2 import Tacotron2, cut_projection
+from tts_kit.train_config import TrainConfig, TrainSection
 from tts_kit.training import acoustic
 from tts_kit.training.run import RunOptions
 
 MELS, SYMBOLS = 10, 9
 
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate() -> Iterator[None]:
-    AcceleratorState._reset_state(True)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    AcceleratorState._reset_state(True)
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 3])

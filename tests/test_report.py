@@ -20,7 +20,8 @@ from exporting import save_pair
 
 from tts_kit.checkpoint import open_checkpoint, save_checkpoint
 from tts_kit.cli import main
-from tts_kit.config import Config, StreamConfig
+from tts_kit.config import StreamConfig
+from tts_kit.config_file import Config
 from tts_kit.errors import EvaluationError, UsageError
 from tts_kit.evaluation import Options, evaluate, read_hard_sentences, read_report, stage, synthesis
 from tts_kit.evaluation import systems as made

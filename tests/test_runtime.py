@@ -25,18 +25,6 @@ SCHEDULES: list[tuple[int, ...] | None] = [(1,), (7,), (32,), (3, 50), (1000,), 
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("voices") / "tiny"
-    write_tiny_voice(path, voice_info(), stop_after=60)
-    return path
-
-
-@pytest.fixture(scope="module")
-def voice(folder: Path) -> Voice:
-    return Voice.load(folder, pipeline=False)
-
-
-@pytest.fixture(scope="module")
 def offline(voice: Voice) -> Offline:
     return Offline(voice)
 

@@ -13,30 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from speaking import TEXT, samples
-from tiny_graphs import voice_info, write_tiny_voice
+from speaking import LONG, SSML, TEXT, samples
+from tiny_graphs import write_tiny_voice
 
 from tts_kit.runtime import Voice
-
-LONG = "Hello there. How are you, my old friend? Fine. And so is everybody else, I hope."
-SSML = "<speak>One <prosody rate='fast'>two three</prosody><break time='300ms'/> four.</speak>"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("voices") / "tiny"
-    write_tiny_voice(path, voice_info(), stop_after=60)
-    return path
-
-
-@pytest.fixture(scope="module")
-def voice(folder: Path) -> Voice:
-    return Voice.load(folder, pipeline=False)
-
-
-@pytest.fixture(scope="module")
-def piped(voice: Voice) -> Voice:
-    return Voice(voice.info, voice.sessions, pipeline=True)
 
 
 def test_many_threads_give_the_same_bytes(voice: Voice, piped: Voice) -> None:

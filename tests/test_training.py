@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,53 +12,26 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from short_corpus import short_config, write_conf
-from trainings import without_pictures
+from trainings import metrics, same, weights
 
-from tts_kit.checkpoint import open_checkpoint
 from tts_kit.checkpoint_files import read_best
-from tts_kit.config import Config, load_config, to_dict
+from tts_kit.config_file import Config, load_config
 from tts_kit.data import load_split
 from tts_kit.dump_mels import dump_mels
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError, UsageError
 from tts_kit.forced_alignment import Word, alignment_file, spoken_words, write_alignment
+from tts_kit.plain import to_dict
 from tts_kit.text import load_frontend
 from tts_kit.training import acoustic, vocoder
 from tts_kit.training.accelerator import make_accelerator
-from tts_kit.training.metrics import read_records
 from tts_kit.training.run import RunOptions
+
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 @pytest.fixture
 def pictures() -> None:
     """For tests that look at pictures: drawing takes longer than training here."""
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Accelerate keeps one state a process; each test starts without."""
-    AcceleratorState._reset_state(True)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with nullcontext() if "pictures" in request.fixturenames else without_pictures():
-        yield
-    torch.set_num_threads(threads)
-    AcceleratorState._reset_state(True)
-
-
-def metrics(run: Path, split: str, name: str) -> list[float]:
-    return [r.values[name] for r in read_records(run) if r.split == split and name in r.values]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    checkpoint = open_checkpoint(run)
-    names = [
-        n.removesuffix(".safetensors") for n in checkpoint.manifest["files"] if n[-3:] != ".pt"
-    ]
-    return {f"{n}.{k}": v for n in names for k, v in checkpoint.weights(n).items()}
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_acoustic_learns_and_leaves_pictures(

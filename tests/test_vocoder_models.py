@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrize import is_parametrized
 
-from tts_kit.config import VOCODER_PRESETS, Config, HifiganConfig
+from tts_kit.config import HifiganConfig
+from tts_kit.config_file import Config
 from tts_kit.models.discriminators import (
     Discriminators,
     PeriodDiscriminator,
@@ -19,6 +20,7 @@ from tts_kit.models.discriminators import (
     blocked_conv1d,
 )
 from tts_kit.models.hifigan import MAX_LOG_MAGNITUDE, Generator, InverseSTFT
+from tts_kit.presets import VOCODER_PRESETS
 
 MELS = 5
 WIDE_HOP = HifiganConfig(

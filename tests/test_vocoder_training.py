@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_training import fresh_accelerate, metrics, same, weights, write_conf  # noqa: F401
+from short_corpus import write_conf
 from torch import nn
+from trainings import metrics, same, weights
 
 from tts_kit.checkpoint import open_checkpoint
-from tts_kit.config import Config, HifiganConfig, TrainConfig, load_config
+from tts_kit.config import HifiganConfig
+from tts_kit.config_file import Config, load_config
 from tts_kit.data import (
     ClipAudio,
     Position,
@@ -30,12 +32,15 @@ from tts_kit.errors import CheckpointError
 from tts_kit.export.voice import load_generator
 from tts_kit.losses import adversarial_loss
 from tts_kit.models.hifigan import Generator
+from tts_kit.train_config import TrainConfig
 from tts_kit.training import vocoder
 from tts_kit.training.ema import Ema
 from tts_kit.training.run import RunOptions, TrainingRun
 from tts_kit.training.vocoder import VocoderTrainer
 
 QUICK = {"validate_every": 100, "checkpoint_every": 2}
+
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from test_training import metrics, same, weights, write_conf
+from short_corpus import write_conf
+from trainings import metrics, same, weights
 
 from tts_kit.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
-from tts_kit.config import Config, ConfigError
+from tts_kit.config_file import Config
 from tts_kit.dump_mels import load_acoustic
-from tts_kit.errors import CheckpointError, UsageError
+from tts_kit.errors import CheckpointError, ConfigError, UsageError
 from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.training import acoustic
 from tts_kit.training.run import RunOptions
@@ -21,15 +21,7 @@ from tts_kit.training.warm_start import EMBEDDING, Frozen, acoustic_weights, tra
 
 QUICK = {"steps": 2, "validate_every": 100}
 
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate() -> Iterator[None]:
-    AcceleratorState._reset_state(True)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    AcceleratorState._reset_state(True)
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 def saved(folder: Path, symbols: list[str], config: Config) -> tuple[Tacotron2, Checkpoint]:

@@ -48,6 +48,22 @@ def train(name: str, conf: Path, data: Path, out: Path, *, precision: str = "no"
         TRAINERS[name](RunOptions(conf, data, out, mixed_precision=precision))
 
 
+def metrics(run: Path, split: str, name: str) -> list[float]:
+    return [r.values[name] for r in read_records(run) if r.split == split and name in r.values]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    checkpoint = open_checkpoint(run)
+    names = [
+        n.removesuffix(".safetensors") for n in checkpoint.manifest["files"] if n[-3:] != ".pt"
+    ]
+    return {f"{n}.{k}": v for n in names for k, v in checkpoint.weights(n).items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
 class Interrupted(BaseException):
     """What stops a training in the middle of a step."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from trainings import without_pictures
 
-from tts_kit.config import load_config
+from tts_kit.config_file import load_config
 from tts_kit.text import load_frontend
 from tts_kit.training import acoustic, vocoder
 from tts_kit.training.run import RunOptions, TrainingRun

@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from tts_kit.aligner import Aligner, AlignmentError
 from tts_kit.audio import load_clip
-from tts_kit.config import Config, fingerprint
-from tts_kit.corpus import MANIFESTS, Clip, manifest_hash, read_clip_bytes
+from tts_kit.config_file import Config
 from tts_kit.data import configured_frontend, load_split
 from tts_kit.errors import CorpusError, OutputError
 from tts_kit.forced_alignment import Word, alignment_file, spoken_words, write_alignment
+from tts_kit.manifests import MANIFESTS, Clip, manifest_hash, read_clip_bytes
+from tts_kit.plain import fingerprint
 from tts_kit.progress import is_quiet
 from tts_kit.stage import Stage
 

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tts_kit.config import fingerprint
 from tts_kit.errors import CheckpointError
+from tts_kit.plain import fingerprint
 
 logger = logging.getLogger(__name__)
 

@@ -45,7 +45,7 @@ def _prepare(
     **options: Any,
 ) -> None:
     from tts_kit import corpus as corpora
-    from tts_kit.config import load_config
+    from tts_kit.config_file import load_config
     from tts_kit.download import fetch_ljspeech
 
     config = load_config(conf)
@@ -80,7 +80,7 @@ def align(**options: Any) -> None:
 def _align(
     *, conf: Path, data: Path, out: Path, jobs: int, if_guided: bool, force: bool, as_json: bool
 ) -> None:
-    from tts_kit.config import load_config
+    from tts_kit.config_file import load_config
 
     config = load_config(conf)
     if if_guided and config.train.acoustic.guided != "alignments":
@@ -120,7 +120,7 @@ def dump(**options: Any) -> None:
 
 
 def _dump(*, conf: Path, data: Path, acoustic: Path, out: Path, force: bool, as_json: bool) -> None:
-    from tts_kit.config import load_config
+    from tts_kit.config_file import load_config
     from tts_kit.dump_mels import dump_mels
 
     written = dump_mels(load_config(conf), data, acoustic, out, force=force)

@@ -56,7 +56,7 @@ def _say(
 ) -> None:
     from tts_kit.runtime import Voice
     from tts_kit.text import read_lexicon
-    from tts_kit.text.ssml import is_ssml
+    from tts_kit.text.markup import is_ssml
 
     if as_json and output == "-":
         raise UsageError("--json and the sound cannot both go to standard output: name a file")

@@ -54,7 +54,7 @@ def _export(
     as_json: bool,
     **options: Any,
 ) -> None:
-    from tts_kit.config import load_config
+    from tts_kit.config_file import load_config
     from tts_kit.export import ExportOptions, export_voice
     from tts_kit.voice import SUFFIX
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from tts_kit.audio import FloatArray
-from tts_kit.config import AudioConfig, fingerprint
-from tts_kit.corpus import Clip
+from tts_kit.config import AudioConfig
 from tts_kit.errors import OutputError
+from tts_kit.manifests import Clip
+from tts_kit.plain import fingerprint
 
 logger = logging.getLogger(__name__)
 

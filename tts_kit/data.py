@@ -16,10 +16,11 @@ from torch.utils.data import Dataset
 
 from tts_kit.audio import FloatArray, load_clip
 from tts_kit.clip_cache import ClipCache
-from tts_kit.config import AudioConfig, TextConfig, to_dict
-from tts_kit.corpus import AUDIO, MANIFESTS, Clip, read_clip_bytes, read_manifest
+from tts_kit.config import AudioConfig, TextConfig
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError
+from tts_kit.manifests import AUDIO, MANIFESTS, Clip, read_clip_bytes, read_manifest
 from tts_kit.mel import LogMel
+from tts_kit.plain import to_dict
 from tts_kit.text import Frontend, load_frontend, read_lexicon
 
 

@@ -25,6 +25,7 @@ _FULL_BYTES = 1 * _GB
 _OLDEST_PYTHON = (3, 11)
 
 Probe = Callable[[str], dict[str, Any]]
+Advice = tuple[str, str]  # cost and remedy, as in a Finding
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def _python(around: Surroundings) -> Finding:
             "python",
             FAULT,
             found,
-            cost="tts-kit is written for Python 3.11 and later; expect syntax errors",
-            remedy="install a newer Python and make a virtual environment with it",
+            "tts-kit is written for Python 3.11 and later; expect syntax errors",
+            "install a newer Python and make a virtual environment with it",
         )
     return Finding("python", GOOD, found)
 
@@ -78,8 +79,8 @@ def _disk(folder: Path) -> Finding:
             "disk",
             NOTE,
             f"{folder}: {error.strerror}",
-            cost="nothing can be said of the space for data and checkpoints",
-            remedy="name a folder that exists: tts-kit doctor --folder DIR",
+            "nothing can be said of the space for data and checkpoints",
+            "name a folder that exists: tts-kit doctor --folder DIR",
         )
     found = f"{free / _GB:.1f} GB free in {folder}"
     if free < _FULL_BYTES:
@@ -87,32 +88,33 @@ def _disk(folder: Path) -> Finding:
             "disk",
             FAULT,
             found,
-            cost="trainings stop where a checkpoint cannot be written",
-            remedy="free some space, or use another disk: --datadir and --expdir of run.sh",
+            "trainings stop where a checkpoint cannot be written",
+            "free some space, or use another disk: --datadir and --expdir of run.sh",
         )
     if free < _TRAINING_BYTES:
         return Finding(
             "disk",
             NOTE,
             found,
-            cost="too little for LJSpeech (2.6 GB packed, 3.8 GB unpacked) and its checkpoints; "
+            "too little for LJSpeech (2.6 GB packed, 3.8 GB unpacked) and its checkpoints; "
             "enough for a small corpus",
-            remedy="use another disk: --datadir and --expdir of run.sh",
+            "use another disk: --datadir and --expdir of run.sh",
         )
     return Finding("disk", GOOD, found)
 
 
 def _soundfile(around: Surroundings) -> Iterator[Finding]:
-    found = around.probe("soundfile")
-    if "error" in found:
-        yield Finding(
-            "soundfile",
-            FAULT,
-            found["error"],
-            cost="no recording can be read and no WAV file written",
-            remedy="pip install --force-reinstall soundfile (it brings libsndfile on Linux, macOS "
+    found = _probed(
+        around,
+        "soundfile",
+        broken=(
+            "no recording can be read and no WAV file written",
+            "pip install --force-reinstall soundfile (it brings libsndfile on Linux, macOS "
             "and Windows; elsewhere install the system's libsndfile1)",
-        )
+        ),
+    )
+    if isinstance(found, Finding):
+        yield found
         return
     versions = f"{found['version']}, {found['libsndfile']}: {', '.join(found['works'])}"
     if not found["lacks"]:
@@ -123,9 +125,9 @@ def _soundfile(around: Surroundings) -> Iterator[Finding]:
         "soundfile",
         FAULT if flac else NOTE,
         f"{versions}; not {', '.join(found['lacks'])}",
-        cost=f"{flac}a program of yours cannot compress speech in those formats; "
+        f"{flac}a program of yours cannot compress speech in those formats; "
         "tts-kit itself reads WAV and FLAC only",
-        remedy="pip install --upgrade soundfile, or a system's libsndfile of 1.1 or later",
+        "pip install --upgrade soundfile, or a system's libsndfile of 1.1 or later",
     )
 
 
@@ -137,8 +139,8 @@ def _onnxruntime(around: Surroundings) -> Iterator[Finding]:
             "onnxruntime",
             FAULT,
             " and ".join(present),
-            cost="they overwrite each other's files: CUDA may be gone, or the import fail",
-            remedy="pip uninstall -y onnxruntime onnxruntime-gpu && "
+            "they overwrite each other's files: CUDA may be gone, or the import fail",
+            "pip uninstall -y onnxruntime onnxruntime-gpu && "
             + f"{extras.install_command('cpu')}   (or gpu)",
         )
     elif not present:
@@ -146,8 +148,8 @@ def _onnxruntime(around: Surroundings) -> Iterator[Finding]:
             "onnxruntime",
             ABSENT,
             "not installed",
-            cost="no say, export or bench, no Python runtime, no DNSMOS; training works",
-            remedy=f"{extras.install_command('cpu')}   (or gpu: not both)",
+            "no say, export or bench, no Python runtime, no DNSMOS; training works",
+            f"{extras.install_command('cpu')}   (or gpu: not both)",
         )
         return
     found = around.probe("onnxruntime")
@@ -156,8 +158,8 @@ def _onnxruntime(around: Surroundings) -> Iterator[Finding]:
             "onnxruntime",
             FAULT,
             found.get("error", "runs no graph on the CPU"),
-            cost="no voice speaks",
-            remedy=f"pip install --force-reinstall {(present or ['onnxruntime'])[0].split()[0]}",
+            "no voice speaks",
+            f"pip install --force-reinstall {(present or ['onnxruntime'])[0].split()[0]}",
         )
         return
     if len(present) == 1:
@@ -175,38 +177,29 @@ def _onnxruntime_cuda(found: dict[str, Any]) -> Finding:
             "onnxruntime CUDA",
             NOTE,
             "in this build, but it does not start",
-            cost=cost,
-            remedy="an NVIDIA driver, and the CUDA and cuDNN that this onnxruntime-gpu wants",
+            cost,
+            "an NVIDIA driver, and the CUDA and cuDNN that this onnxruntime-gpu wants",
         )
     return Finding(
         "onnxruntime CUDA",
         ABSENT,
         "not in this build",
-        cost=cost,
-        remedy="pip uninstall -y onnxruntime && " + extras.install_command("gpu"),
+        cost,
+        "pip uninstall -y onnxruntime && " + extras.install_command("gpu"),
     )
 
 
 def _torch(around: Surroundings) -> Iterator[Finding]:
     train = extras.install_command("train")
-    if around.version("torch") is None:
-        yield Finding(
-            "torch",
-            ABSENT,
-            "not installed",
-            cost="no training, export or import, no Griffin-Lim; speaking and evaluation need none",
-            remedy=train,
-        )
-        return
-    found = around.probe("torch")
-    if "error" in found:
-        yield Finding(
-            "torch",
-            FAULT,
-            found["error"],
-            cost="no training, export or import",
-            remedy=f"pip uninstall -y torch torchaudio && {train}",
-        )
+    cost = "no training, export or import"
+    found = _probed(
+        around,
+        "torch",
+        absent=(f"{cost}, no Griffin-Lim; speaking and evaluation need none", train),
+        broken=(cost, f"pip uninstall -y torch torchaudio && {train}"),
+    )
+    if isinstance(found, Finding):
+        yield found
         return
     yield Finding("torch", GOOD, str(found["version"]))
     if found["gpus"]:
@@ -219,39 +212,28 @@ def _torch(around: Surroundings) -> Iterator[Finding]:
         "torch CUDA",
         ABSENT,
         f"{built}, no GPU found",
-        cost="trainings run on the CPU: seconds a step for the edge models "
+        "trainings run on the CPU: seconds a step for the edge models "
         "(recipes/ljspeech/RESULTS.md), too slow for the models of the papers",
-        remedy="an NVIDIA GPU with its driver"
+        "an NVIDIA GPU with its driver"
         + ("" if found["cuda"] else ", and torch from PyTorch's index for CUDA"),
     )
 
 
 def _torchaudio(around: Surroundings) -> Finding:
-    if around.version("torchaudio") is None:
-        return Finding(
-            "torchaudio",
-            ABSENT,
-            "not installed",
-            cost="no training or Griffin-Lim: mels are computed with it",
-            remedy=extras.install_command("train"),
-        )
-    found = around.probe("torchaudio")
-    if "error" in found:
-        return Finding(
-            "torchaudio",
-            FAULT,
-            found["error"],
-            cost="no training or Griffin-Lim: mels are computed with it",
-            remedy="install the torchaudio that goes with this torch",
-        )
-    if not found["guarded"]:
-        return Finding("torchaudio", GOOD, str(found["version"]))
-    return Finding(
+    cost = "no training or Griffin-Lim: mels are computed with it"
+    found = _probed(
+        around,
         "torchaudio",
-        GOOD,
-        f"{found['version']} without its compiled extension, which does not fit this torch; "
-        "everything used here is plain Python",
+        absent=(cost, extras.install_command("train")),
+        broken=(cost, "install the torchaudio that goes with this torch"),
     )
+    if isinstance(found, Finding):
+        return found
+    guarded = (
+        " without its compiled extension, which does not fit this torch; "
+        "everything used here is plain Python"
+    )
+    return Finding("torchaudio", GOOD, str(found["version"]) + guarded * found["guarded"])
 
 
 def _extra(extra: str, around: Surroundings) -> Finding:
@@ -266,27 +248,41 @@ def _extra(extra: str, around: Surroundings) -> Finding:
         f"extra {extra}",
         ABSENT,
         f"not installed: {', '.join(missing)}",
-        cost=f"not everything works of {costs[extra]}",
-        remedy=extras.install_command(extra),
+        f"not everything works of {costs[extra]}",
+        extras.install_command(extra),
     )
 
 
 def _espeak(around: Surroundings) -> Finding:
     cost = "no front end en_espeak (IPA); en_arpabet and en_char need none"
-    if around.version("espeakng-loader") is None:
-        return Finding(
-            "espeak-ng", ABSENT, "not installed", cost, extras.install_command("espeak") + " (GPL)"
-        )
-    found = around.probe("espeak")
-    if "error" in found:
-        return Finding(
-            "espeak-ng",
-            FAULT,
-            found["error"],
-            cost,
-            "pip install --force-reinstall espeakng-loader",
-        )
+    found = _probed(
+        around,
+        "espeak-ng",
+        package="espeakng-loader",
+        probe="espeak",
+        absent=(cost, f"{extras.install_command('espeak')} (GPL)"),
+        broken=(cost, "pip install --force-reinstall espeakng-loader"),
+    )
+    if isinstance(found, Finding):
+        return found
     return Finding("espeak-ng", GOOD, f"{found['version']}, speaks IPA")
+
+
+def _probed(
+    around: Surroundings,
+    name: str,
+    *,
+    broken: Advice,
+    absent: Advice | None = None,
+    package: str | None = None,
+    probe: str | None = None,
+) -> dict[str, Any] | Finding:
+    """What ``probe`` (else ``name``) found of ``package`` (else ``name``), or the finding that it
+    is not there (where it may be ``absent``) or ``broken``."""
+    if absent is not None and around.version(package or name) is None:
+        return Finding(name, ABSENT, "not installed", *absent)
+    found = around.probe(probe or name)
+    return Finding(name, FAULT, found["error"], *broken) if "error" in found else found
 
 
 def default_folder() -> Path:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from tts_kit.audio import FloatArray
 from tts_kit.checkpoint import Checkpoint, open_checkpoint
-from tts_kit.config import AudioConfig, Config, Tacotron2Config, fingerprint, from_dict, to_dict
-from tts_kit.corpus import MANIFESTS, manifest_hash
+from tts_kit.config import AudioConfig, Tacotron2Config
+from tts_kit.config_file import Config
 from tts_kit.data import (
     AcousticBatch,
     AcousticDataset,
@@ -26,7 +26,9 @@ from tts_kit.data import (
     load_split,
 )
 from tts_kit.errors import CheckpointError, OutputError
+from tts_kit.manifests import MANIFESTS, manifest_hash
 from tts_kit.models.tacotron2 import Tacotron2, cut_projection
+from tts_kit.plain import fingerprint, from_dict, to_dict
 from tts_kit.progress import is_quiet
 from tts_kit.stage import RECORD, Stage
 from tts_kit.text import Frontend, TextInfo, open_frontend

@@ -16,6 +16,10 @@ class UsageError(TtsKitError):
     exit_code = 2
 
 
+class ConfigError(UsageError):
+    """A configuration that cannot be used; the message names the key and the remedy."""
+
+
 class CorpusError(TtsKitError):
     """Recordings or their metadata are missing, broken or changed."""
 

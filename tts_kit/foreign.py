@@ -19,8 +19,8 @@ from torch import Tensor
 from tts_kit import __version__
 from tts_kit.checkpoint import StateDict, read_foreign, save_checkpoint
 from tts_kit.checkpoint_files import step_folders
-from tts_kit.config import to_dict
 from tts_kit.errors import CheckpointError, UsageError
+from tts_kit.plain import to_dict
 
 logger = logging.getLogger(__name__)
 

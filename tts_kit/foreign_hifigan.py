@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from tts_kit.checkpoint import StateDict, read_foreign
-from tts_kit.config import AudioConfig, ConfigError, HifiganConfig, from_dict
-from tts_kit.errors import CheckpointError
+from tts_kit.config import AudioConfig, HifiganConfig
+from tts_kit.errors import CheckpointError, ConfigError
 from tts_kit.foreign import Imported, rename, state_dict_of, translate
 from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator
+from tts_kit.plain import from_dict
 
 SOURCE = "jik876/hifi-gan"
 CONFIG = "config.json"

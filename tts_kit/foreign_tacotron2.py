@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tts_kit.config import AudioConfig, StreamConfig, Tacotron2Config, from_dict
+from tts_kit.config import AudioConfig, StreamConfig, Tacotron2Config
 from tts_kit.errors import CheckpointError, UsageError
 from tts_kit.foreign import Imported, rename, state_dict_of, translate
 from tts_kit.models.tacotron2 import Tacotron2
+from tts_kit.plain import from_dict
 from tts_kit.text import TextInfo, load_frontend
 from tts_kit.text.symbols import KEITHITO
 

@@ -29,6 +29,7 @@ from tts_kit.protobuf import Malformed, Message, Span, packed_integers
 MIN_IR_VERSION, MAX_IR_VERSION = 8, 10
 MIN_OPSET, MAX_OPSET = 17, 21
 MAX_ELEMENTS = 1 << 28  # of a tensor
+MAX_INTEGERS = 4096  # int64 in a tensor, such as what an attention's window looks up
 MAX_NUMBER = 1 << 20  # in shapes and the like
 MAX_ATTRIBUTE = 1 << 16
 END = (1 << 31) - 1  # from here on a slice means "up to the end"
@@ -259,7 +260,7 @@ class _Check:
             _refuse("tensor", f"the tensor {name[:60]!r} does not have {elements} elements")
         if kind != _INT64:
             return []
-        if elements > 4096:
+        if elements > MAX_INTEGERS:
             _refuse("tensor", f"the tensor {name[:60]!r} holds more int64 than any shape")
         return _integers(self._data, spans, present)
 

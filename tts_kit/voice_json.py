@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from tts_kit.config import to_dict
 from tts_kit.errors import VoiceError
 from tts_kit.model_check import TensorInfo
+from tts_kit.plain import to_dict
 from tts_kit.voice_info import FORMAT, REMEDY, GraphInfo, VoiceInfo
 
 MAX_BYTES = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tts_kit.config import ConfigError
+from tts_kit.errors import ConfigError
 from tts_kit.voice_info import VoiceInfo
 
 MAX_SYMBOLS = 4096

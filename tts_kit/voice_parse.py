@@ -7,17 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from tts_kit.config import (
-    AudioConfig,
-    ConfigError,
-    HifiganConfig,
-    StreamConfig,
-    Tacotron2Config,
-    from_dict,
-)
-from tts_kit.errors import VoiceError
+from tts_kit.config import AudioConfig, HifiganConfig, StreamConfig, Tacotron2Config
+from tts_kit.errors import ConfigError, VoiceError
 from tts_kit.model_check import TensorInfo
 from tts_kit.operators import ATTRIBUTES, INTEGER
+from tts_kit.plain import from_dict
 from tts_kit.text import TextInfo
 from tts_kit.voice_info import (
     DEBUG_GRAPHS,

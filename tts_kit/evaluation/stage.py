@@ -11,8 +11,6 @@ from typing import Any
 
 from tts_kit import __version__
 from tts_kit.audio import write_bytes
-from tts_kit.config import fingerprint
-from tts_kit.corpus import manifest_hash
 from tts_kit.errors import UsageError
 from tts_kit.evaluation import systems as made
 from tts_kit.evaluation.backends import require
@@ -22,6 +20,8 @@ from tts_kit.evaluation.hard_sentences import CATEGORIES, HardSentence, read_har
 from tts_kit.evaluation.results import Report, dump
 from tts_kit.evaluation.synthesis import Speech, speak_all
 from tts_kit.evaluation.systems import OwnVocoder, Recording, read_recordings, spread
+from tts_kit.manifests import manifest_hash
+from tts_kit.plain import fingerprint
 from tts_kit.progress import is_quiet
 from tts_kit.runtime import Voice
 from tts_kit.stage import Stage

@@ -15,13 +15,14 @@ import torch
 
 from tts_kit.audio import FloatArray
 from tts_kit.checkpoint import open_checkpoint
-from tts_kit.config import AudioConfig, from_dict
-from tts_kit.corpus import Clip
+from tts_kit.config import AudioConfig
 from tts_kit.data import ClipAudio, load_split
 from tts_kit.errors import CheckpointError, CorpusError
 from tts_kit.evaluation.clip import Sound
+from tts_kit.manifests import Clip
 from tts_kit.mel import griffin_lim
 from tts_kit.models.hifigan import vocode
+from tts_kit.plain import from_dict
 from tts_kit.runtime import Voice
 from tts_kit.runtime.vocoder import Vocoder, silence
 from tts_kit.voice import VOCODER

@@ -1,4 +1,5 @@
-"""Overrides inside a text: phonemes in braces, and the stretches that markup makes of it."""
+"""Overrides inside a text: phonemes in braces, whether it is SSML, and the stretches that markup
+makes of it."""
 
 from __future__ import annotations
 
@@ -15,6 +16,14 @@ logger = logging.getLogger(__name__)
 FIXED = "\ufffc"  # OBJECT REPLACEMENT CHARACTER: stands for an entry of Segment.fixed
 
 _INLINE = re.compile(r"\[\[([A-Z0-2 ]{1,400})\]\]|\{([A-Z0-2 ]{1,400})\}")
+
+# What may stand before the first element: declaration, comments, a document type.
+_PROLOG = re.compile(
+    r"\ufeff?\s*(?:<\?.{0,500}?\?>\s*|<!--.{0,2000}?-->\s*"
+    r"|<!DOCTYPE[^>\[]{0,500}(?:\[.{0,2000}?\]\s*)?>\s*)*",
+    re.DOTALL | re.IGNORECASE,
+)
+_LONGEST_PROLOG = 5000
 
 Span = tuple[int, int]
 
@@ -68,3 +77,14 @@ def inline_phonemes(text: str) -> list[tuple[Span, tuple[str, ...]]]:
                 *(match[0], match.start(), unknown[0]),
             )
     return found
+
+
+def is_ssml(head: str) -> bool | None:
+    """Whether a text that begins with ``head`` is to be read as SSML; None while more of it is
+    needed to tell."""
+    prolog = _PROLOG.match(head)
+    rest = head[prolog.end() if prolog else 0 :][:7].lower()
+    if rest.startswith("<speak"):
+        return None if len(rest) < 7 else rest[6] in " \t\r\n/>"
+    begun = rest.startswith(("<?", "<!")) or "<speak".startswith(rest)
+    return None if begun and len(head) < _LONGEST_PROLOG else False

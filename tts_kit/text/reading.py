@@ -6,11 +6,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes
+from tts_kit.text.markup import FIXED, Plain, Segment, inline_phonemes, is_ssml
 from tts_kit.text.normalize import normalize
 from tts_kit.text.split import Sentence, SentenceSplitter
 from tts_kit.text.spoken import Dropped, Spoken
-from tts_kit.text.ssml import is_ssml, parse_ssml
 
 
 def segments(text: str | Iterable[str]) -> Iterator[Segment]:
@@ -21,6 +20,8 @@ def segments(text: str | Iterable[str]) -> Iterator[Segment]:
         head += part
         ssml = is_ssml(head)
     if ssml:
+        from tts_kit.text.ssml import parse_ssml  # with an XML parser, which other texts do without
+
         for segment in parse_ssml(head + "".join(parts)):
             yield from _sentences_of(segment)
         return

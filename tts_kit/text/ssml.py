@@ -1,7 +1,7 @@
 """SSML (W3C, version 1.1): ``speak``, ``p``, ``s``, ``break``, ``prosody`` (rate, volume),
 ``phoneme``, ``say-as`` and ``sub``.
 
-A text is SSML where it begins with ``<speak``. Document types, and with them entities of one's own,
+``markup.is_ssml`` says which texts are SSML. Document types, and with them entities of one's own,
 are refused.
 """
 
@@ -10,18 +10,25 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 from xml.parsers import expat
 
 from tts_kit.errors import TextError
 from tts_kit.text import numbers
-from tts_kit.text.ipa import from_ipa
 from tts_kit.text.markup import FIXED, Segment, Span
-from tts_kit.text.phonemes import PHONEMES
 from tts_kit.text.rules_web import SIGN_NAMES
 from tts_kit.text.spoken import Dropped, Spoken
+from tts_kit.text.ssml_values import (
+    SAY_AS,
+    Converter,
+    break_seconds,
+    loudness,
+    plainly,
+    read_phonemes,
+    speed,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -29,36 +36,9 @@ MAX_DEPTH = 32
 MAX_BREAK = 10.0  # seconds
 RATES = (0.5, 2.0)  # slowest and fastest
 
-# What may stand before the first element: declaration, comments, a document type.
-_PROLOG = re.compile(
-    r"\ufeff?\s*(?:<\?.{0,500}?\?>\s*|<!--.{0,2000}?-->\s*"
-    r"|<!DOCTYPE[^>\[]{0,500}(?:\[.{0,2000}?\]\s*)?>\s*)*",
-    re.DOTALL | re.IGNORECASE,
-)
-_LONGEST_PROLOG = 5000
-_BREAKS = {"none": 0.0, "x-weak": 0.1, "weak": 0.2, "medium": 0.4, "strong": 0.8, "x-strong": 1.2}
-_SPEEDS = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "fast": 1.25, "x-fast": 1.5, "default": 1.0}
-_DECIBELS = {"x-soft": -12.0, "soft": -6.0, "medium": 0.0, "loud": 4.0, "x-loud": 6.0}
 _SILENT = frozenset({"metadata", "desc"})  # elements whose text is about the text
 _KNOWN = frozenset("speak p s break prosody phoneme say-as sub".split()) | _SILENT
-_TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)$")
 _ENTITY = re.compile(r"&[#\w]{1,16};")
-_PLAIN_NUMBER = re.compile(r"\s*\d[\d,]*\s*")
-_NUMBER = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,6})?)(%|dB)?$")
-
-# For phoneme, say-as and sub: makes of the text inside, and its span, what is spoken.
-Converter = Callable[[str, Span], "str | Spoken"]
-
-
-def is_ssml(head: str) -> bool | None:
-    """Whether a text that begins with ``head`` is to be read as SSML; None while more of it is
-    needed to tell."""
-    prolog = _PROLOG.match(head)
-    rest = head[prolog.end() if prolog else 0 :][:7].lower()
-    if rest.startswith("<speak"):
-        return None if len(rest) < 7 else rest[6] in " \t\r\n/>"
-    begun = rest.startswith(("<?", "<!")) or "<speak".startswith(rest)
-    return None if begun and len(head) < _LONGEST_PROLOG else False
 
 
 def parse_ssml(text: str) -> list[Segment]:
@@ -169,7 +149,7 @@ class _Parser:
             self.built.cut(outer, complete=False)
             element = self.prosody(element, attributes)
         elif name == "break":
-            if seconds := self.break_seconds(attributes):
+            if seconds := break_seconds(attributes, self.warn):
                 self.built.cut(outer, complete=False)
                 self.built.pause = min(MAX_BREAK, (self.built.pause or 0.0) + seconds)
         elif name in ("p", "s", "speak"):
@@ -221,48 +201,12 @@ class _Parser:
         rate, gain = element.rate, element.gain
         for name, value in attributes.items():
             if name == "rate":
-                rate = min(max(rate * self.speed(value), RATES[0]), RATES[1])
+                rate = min(max(rate * speed(value, self.warn), RATES[0]), RATES[1])
             elif name == "volume":
-                gain = min(gain * self.loudness(value), 4.0)
+                gain = min(gain * loudness(value, self.warn), 4.0)
             else:
                 self.warn(f"prosody {name} is not supported and left out")
         return replace(element, rate=rate, gain=gain)
-
-    def speed(self, value: str) -> float:
-        if value in _SPEEDS:
-            return _SPEEDS[value]
-        match = _NUMBER.match(value)
-        if match is None or match[3] == "dB" or (match[1] and not match[3]):
-            self.warn(f"prosody rate {value[:20]!r} is unknown and left out")
-            return 1.0
-        number = float(match[1] + match[2])
-        if match[3]:
-            number = number / 100 + (1.0 if match[1] else 0.0)
-        return max(number, 0.01)
-
-    def loudness(self, value: str) -> float:
-        if value == "silent":
-            return 0.0
-        match = _NUMBER.match(value)
-        if value in _DECIBELS:
-            return float(10 ** (_DECIBELS[value] / 20))
-        if value == "default":
-            return 1.0
-        if match is None or match[3] != "dB":
-            self.warn(f"prosody volume {value[:20]!r} is unknown and left out")
-            return 1.0
-        return float(10 ** (min(float(match[1] + match[2]), 12.0) / 20))
-
-    def break_seconds(self, attributes: Mapping[str, str]) -> float:
-        if "time" in attributes:
-            match = _TIME.match(attributes["time"].strip())
-            if match is not None:
-                return float(match[1]) / (1000 if match[2] == "ms" else 1)
-            self.warn(f"the break time {attributes['time'][:20]!r} is unknown: write 500ms or 1.5s")
-        strength = attributes.get("strength", "medium")
-        if strength not in _BREAKS:
-            self.warn(f"the break strength {strength[:20]!r} is unknown, medium is taken")
-        return _BREAKS.get(strength, _BREAKS["medium"])
 
     def converter(
         self, name: str, attributes: Mapping[str, str], position: int
@@ -273,15 +217,15 @@ class _Parser:
                 raise TextError(f"<sub> at {position} has no alias")
             return lambda _, span: alias
         if name == "phoneme":
-            phonemes = _read_phonemes(attributes, position)
+            phonemes = read_phonemes(attributes, position)
             return lambda inner, span: Spoken(inner.strip() or "phonemes", *span, phonemes=phonemes)
         if name == "say-as":
             kind = attributes.get("interpret-as", "")
             if kind in ("characters", "spell-out"):
                 return self.letters
-            if kind not in _SAY_AS:
+            if kind not in SAY_AS:
                 self.warn(f"say-as interpret-as={kind[:20]!r} is unknown, its text is read plainly")
-            return _SAY_AS.get(kind, _plainly)
+            return SAY_AS.get(kind, plainly)
         return None
 
     def letters(self, inner: str, span: Span) -> Spoken:
@@ -303,52 +247,3 @@ class _Parser:
         if message not in self.warned:
             self.warned.add(message)
             logger.warning("%s (at %d)", message, self.at_character)
-
-
-def _read_phonemes(attributes: Mapping[str, str], position: int) -> tuple[str, ...]:
-    alphabet, written = attributes.get("alphabet", "ipa"), attributes.get("ph", "")
-    try:
-        if alphabet == "ipa":
-            phonemes = from_ipa(written)
-        elif alphabet in ("arpabet", "x-arpabet", "cmu"):
-            phonemes = tuple(written.split())
-        else:
-            raise ValueError(f"the alphabet {alphabet[:20]!r} is unknown: use ipa or x-arpabet")
-        unknown = [symbol for symbol in phonemes if symbol not in PHONEMES]
-        if unknown or not phonemes:
-            raise ValueError(f"{unknown[0]} is no phoneme" if unknown else "ph is empty")
-    except ValueError as error:
-        raise TextError(f"<phoneme> at {position}: {error}") from error
-    return phonemes
-
-
-def _digits(inner: str, span: Span) -> str:
-    return " ".join(c for c in inner if c.isalnum())
-
-
-def _cardinal(inner: str, span: Span) -> str:
-    plain = _PLAIN_NUMBER.fullmatch(inner)
-    return numbers.cardinal(_bare(inner)) if plain else inner
-
-
-def _ordinal(inner: str, span: Span) -> str:
-    plain = _PLAIN_NUMBER.fullmatch(inner)
-    return numbers.ordinal(_bare(inner)) if plain else inner
-
-
-def _bare(number: str) -> str:
-    return number.strip().replace(",", "")
-
-
-def _plainly(inner: str, span: Span) -> str:
-    return inner
-
-
-_SAY_AS: dict[str, Converter] = {
-    "digits": _digits,
-    "cardinal": _cardinal,
-    "number": _cardinal,
-    "ordinal": _ordinal,
-    # These are what the normalizer finds by itself.
-    **dict.fromkeys(("date", "time", "telephone", "currency", "unit", "fraction"), _plainly),
-}

@@ -19,7 +19,7 @@ from tts_kit.alignment import alignment_faults
 from tts_kit.audio import FloatArray
 from tts_kit.cli_errors import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
-from tts_kit.config import load_config, to_dict
+from tts_kit.config_file import load_config
 from tts_kit.data import (
     AcousticBatch,
     AcousticDataset,
@@ -33,6 +33,7 @@ from tts_kit.errors import UsageError
 from tts_kit.forced_alignment import alignments_hash
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
+from tts_kit.plain import to_dict
 from tts_kit.text import Frontend
 from tts_kit.training.ema import Ema
 from tts_kit.training.free_running import speak_sentences

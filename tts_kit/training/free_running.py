@@ -9,7 +9,7 @@ import torch
 
 from tts_kit.alignment import alignment_health
 from tts_kit.audio import FloatArray
-from tts_kit.config import Config
+from tts_kit.config_file import Config
 from tts_kit.data import AcousticDataset
 from tts_kit.inference import free_run
 from tts_kit.models.tacotron2 import Tacotron2

@@ -13,7 +13,6 @@ from torch import Tensor
 from tts_kit.alignment import alignment_hits
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig
-from tts_kit.corpus import Clip
 from tts_kit.errors import CorpusError
 from tts_kit.forced_alignment import (
     Guide,
@@ -21,6 +20,7 @@ from tts_kit.forced_alignment import (
     make_guide,
     read_alignment,
 )
+from tts_kit.manifests import Clip
 from tts_kit.text import Frontend
 
 logger = logging.getLogger(__name__)

@@ -15,19 +15,21 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from tts_kit import __version__
-from tts_kit.checkpoint import Checkpoint, latest_checkpoint, open_checkpoint, save_checkpoint
+from tts_kit.checkpoint import latest_checkpoint, save_checkpoint
 from tts_kit.checkpoint_files import mark_best
-from tts_kit.config import Config, TrainConfig, fingerprint, to_dict
-from tts_kit.corpus import manifest_hash
+from tts_kit.config_file import Config
 from tts_kit.data import BatchStream, load_split
-from tts_kit.errors import CheckpointError, TrainingError, UsageError
+from tts_kit.errors import TrainingError
+from tts_kit.manifests import manifest_hash
+from tts_kit.plain import fingerprint, to_dict
 from tts_kit.stage import Stage
+from tts_kit.train_config import TrainConfig
 from tts_kit.training.accelerator import make_accelerator
 from tts_kit.training.ema import Ema
+from tts_kit.training.initial import initial_checkpoint, load_weights
 from tts_kit.training.lock import RunLock
 from tts_kit.training.logbook import Logbook
 from tts_kit.training.provenance import describe_process
-from tts_kit.voice import METADATA_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +72,9 @@ class TrainingRun:
             wandb=options.wandb is not None,
         )
         self.is_main = self.accelerator.is_main_process
-        self.init = self._initial_checkpoint()
+        self.init = None
+        if options.init_from is not None:
+            self.init = initial_checkpoint(options.init_from, options.out, config.audio)
         load_split(options.data, "train", config.audio)  # refuses other audio before any change
         relevant = {k: v for k, v in to_dict(train).items() if k not in _FREE + _FREE_TOO}
         inputs = fingerprint(
@@ -91,23 +95,6 @@ class TrainingRun:
         self._check_all_resume_here()
         self.logbook = Logbook(name, options.out, self.accelerator)
         self._bad_steps: Counter[int] = Counter()  # in a row, an optimizer
-
-    def _initial_checkpoint(self) -> Checkpoint | None:
-        if self.options.init_from is None:
-            return None
-        given = self.options.init_from
-        if any((folder / METADATA_FILE).is_file() for folder in (given, given.parent)):
-            raise UsageError(
-                f"{given} is of a voice, whose weights are folded for speaking and "
-                "cannot be trained: give --init-from the checkpoint that it was exported from"
-            )
-        checkpoint, out = open_checkpoint(given), self.options.out.resolve()
-        if out in checkpoint.folder.resolve().parents:
-            raise UsageError(
-                f"--init-from lies in the run's own folder {out}: choose another --tag"
-            )
-        check_audio(checkpoint, self.config.audio.mel_settings)
-        return checkpoint
 
     def _check_all_resume_here(self) -> None:
         """Processes that went on from different steps would train on, each for itself."""
@@ -137,12 +124,7 @@ class TrainingRun:
                     weights = initial[name]
                 else:
                     weights = source.weights(name) if self.resumed else source.trained(name)
-                if misfit := _misfit(network, weights):
-                    raise CheckpointError(
-                        f"{source.folder} holds a {name} of another size ({misfit}): use the "
-                        "configuration it was trained with"
-                    )
-                network.load_state_dict(weights)
+                load_weights(network, weights, of=f"{source.folder} holds a {name}")
         self._open_logbook()
         if not self.is_main:
             return
@@ -303,32 +285,3 @@ class TrainingRun:
 def to_device(batch: Any, device: torch.device) -> Any:
     """A NamedTuple batch with its tensors on ``device``."""
     return type(batch)(*(v.to(device) if isinstance(v, Tensor) else v for v in batch))
-
-
-def check_audio(checkpoint: Checkpoint, audio: dict[str, Any]) -> None:
-    """UsageError where a checkpoint was trained with other ``mel_settings`` than ``audio``."""
-    found = checkpoint.meta["audio"]
-    differing = sorted(key for key in audio if found.get(key) != audio[key])
-    if differing:
-        key = differing[0]
-        raise UsageError(
-            f"{checkpoint.folder} was trained with audio.{key} = {found.get(key)}, the "
-            f"configuration has {audio[key]}: use the same configuration, or train anew"
-        )
-
-
-def _misfit(network: nn.Module, weights: dict[str, Tensor]) -> str:
-    """How ``weights`` differ from what the configuration's network has; empty where they fit."""
-    wanted = network.state_dict()
-    differing = {
-        "has no": sorted(wanted.keys() - weights.keys()),
-        "has a superfluous": sorted(weights.keys() - wanted.keys()),
-        "has another shape of": sorted(
-            key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
-        ),
-    }
-    return ", ".join(
-        f"{what} {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
-        for what, keys in differing.items()
-        if keys
-    )

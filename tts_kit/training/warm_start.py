@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from tts_kit.checkpoint import Checkpoint
-from tts_kit.config import ConfigError
-from tts_kit.errors import CheckpointError
+from tts_kit.errors import CheckpointError, ConfigError
 from tts_kit.models.tacotron2 import Tacotron2, cut_projection
 
 logger = logging.getLogger(__name__)
