@@ -22,12 +22,21 @@ from tts_kit.evaluation.clip import (
     Source,
     compare_waves,
     measure_clip,
+    print_voice,
 )
 from tts_kit.evaluation.copies import SAME
 from tts_kit.evaluation.measures import in_order
 from tts_kit.evaluation.mos import DNSMOS, load_mos
 from tts_kit.evaluation.recognizers import POCKETSPHINX, load_recognizer
-from tts_kit.evaluation.results import ClipResult, Difference, Estimate, Report, SystemResult
+from tts_kit.evaluation.results import (
+    ClipResult,
+    Difference,
+    Estimate,
+    Ratio,
+    Report,
+    SystemResult,
+)
+from tts_kit.evaluation.speaker import Voiceprint, speaker_distances
 from tts_kit.evaluation.word_errors import reference_words
 
 _SHOWN = 5  # ids that an error lists
@@ -82,26 +91,29 @@ def evaluate(
         for name, clips in systems.items()
         for clip_id in sorted(texts)
     ]
-    with _Workers(options) as workers:
+    with Workers(options) as workers:
         likeness = _refuse_recordings(jobs, copies, workers)
         measured = workers.run(functools.partial(measure_clip, ears=ears), jobs, "measuring")
         results = [
             replace(result, similarity=found.similarity if found else None)
             for result, found in zip(measured, likeness, strict=True)
         ]
+        if recordings is not None:
+            prints = workers.run(print_voice, jobs, "voices")
+            results = _with_speakers(results, jobs, prints, recordings)
     size = len(texts)
     by_system = {name: tuple(results[i * size : (i + 1) * size]) for i, name in enumerate(systems)}
     return Report(settings, dict(texts), _summaries(by_system, recordings, options), recordings)
 
 
-class _Workers:
+class Workers:
     """A pool of processes, or none for one job; a progress bar over what they do."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> _Workers:
+    def __enter__(self) -> Workers:
         if self._options.jobs > 1:
             context = get_context("spawn")
             self._pool = ProcessPoolExecutor(self._options.jobs, mp_context=context)
@@ -174,7 +186,7 @@ def _settings(options: Options) -> dict[str, Any]:
 
 
 def _refuse_recordings(
-    jobs: Sequence[Job], copies: Collection[str], workers: _Workers
+    jobs: Sequence[Job], copies: Collection[str], workers: Workers
 ) -> list[Likeness | None]:
     """Before the slow measures: what each clip with a reference has in common with it."""
     compared = [job for job in jobs if job.reference is not None]
@@ -195,6 +207,22 @@ def _refuse_recordings(
                 _refusal(system, f"{shown(near)}: correlation with the recording {highest:.3f}")
             )
     return [found.get((job.system, job.id)) for job in jobs]
+
+
+def _with_speakers(
+    results: Sequence[ClipResult],
+    jobs: Sequence[Job],
+    prints: Sequence[Voiceprint | None],
+    recordings: str,
+) -> list[ClipResult]:
+    """``results`` with each clip's distance to the recordings of all other texts."""
+    pool = [found for job, found in zip(jobs, prints, strict=True) if job.system == recordings]
+    return [
+        result
+        if distance is None
+        else replace(result, measures={**result.measures, "speaker_distance": Ratio(distance)})
+        for result, distance in zip(results, speaker_distances(prints, pool), strict=True)
+    ]
 
 
 def _refusal(system: str, reason: str) -> str:
