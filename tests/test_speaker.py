@@ -121,7 +121,7 @@ def test_a_clip_is_not_held_against_itself(low: dict[str, Sound]) -> None:
     assert speaker_distances(short[:5], short[:5]) == [None] * 5
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.99])
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.9])
 def test_less_than_a_second_has_no_print(seconds: float, low: dict[str, Sound]) -> None:
     wav = low["clip-0"].wav[: round(seconds * RATE)]
     assert voiceprint(wav, "") is None
@@ -187,16 +187,18 @@ def test_two_women_are_told_apart() -> None:
 def test_a_system_of_another_speaker_is_farther_than_the_recordings(
     low: dict[str, Sound],
 ) -> None:
-    texts = {i: "Good morning." for i in low}
+    recorded = dict(list(low.items())[:4])
+    texts = {i: "Good morning." for i in recorded}
     systems = {
-        "recordings": low,
-        "again": clips_of(0, f0=115, tract=1.0),
-        "other": clips_of(0, f0=180, tract=1.2),
+        "recordings": recorded,
+        "again": clips_of(0, f0=115, tract=1.0, n=4),
+        "other": clips_of(0, f0=180, tract=1.2, n=4),
     }
     report = evaluate(systems, texts, recordings="recordings", copies=["again"], options=QUIET)
     found = {system.name: system.summary["speaker_distance"] for system in report.systems}
-    assert found["recordings"].clips == 6
-    wanted = [d for d in speaker_distances(prints_of(low), prints_of(low)) if d is not None]
+    assert found["recordings"].clips == 4
+    own = prints_of(recorded)
+    wanted = [d for d in speaker_distances(own, own) if d is not None]
     assert found["recordings"].value == pytest.approx(np.mean(wanted), rel=0.02)
     against = report.system("other").against_recordings["speaker_distance"]
     assert against.certain and against.b > 1.5 * against.a
