@@ -49,6 +49,7 @@ for _command in (
     cli_voice.import_command,
     cli_evaluate.evaluate,
     cli_evaluate.compare,
+    cli_evaluate.speaker,
     cli_report.report,
     cli_bench.bench,
     cli_doctor.doctor,

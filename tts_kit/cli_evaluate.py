@@ -1,4 +1,4 @@
-"""The commands `evaluate` and `compare`."""
+"""The commands `evaluate`, `compare` and `speaker`."""
 
 from __future__ import annotations
 
@@ -113,3 +113,29 @@ def _compare(a: Path, b: Path, seed: int, as_json: bool) -> None:
         click.echo(results.dump(found.to_dict()))
     else:
         click.echo("\n".join(tables.comparison_lines(found)))
+
+
+@click.command()
+@click.argument("wavs", type=_PATH)
+@click.option("--start", type=_PATH, required=True, help="Folder of recordings of the old speaker.")
+@click.option("--goal", type=_PATH, required=True, help="Folder of recordings of the new speaker.")
+@click.option("--jobs", default=1, show_default=True, help="Processes that read clips.")
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, not as a table.")
+def speaker(wavs: Path, start: Path, goal: Path, jobs: int, seed: int, as_json: bool) -> None:
+    """Tell how far the voice in the folder WAVS has gone from one speaker, 0, to another, 1."""
+    run_command(_speaker, wavs, start, goal, jobs, seed, as_json)
+
+
+def _speaker(wavs: Path, start: Path, goal: Path, jobs: int, seed: int, as_json: bool) -> None:
+    from tts_kit.evaluation import Options, results, tables
+    from tts_kit.evaluation.inputs import list_clips
+    from tts_kit.evaluation.speaker_position import locate_speaker
+
+    folders = [list_clips(folder) for folder in (wavs, start, goal)]
+    options = Options(jobs=jobs, seed=seed, progress=not is_quiet())
+    found = locate_speaker(*folders, options=options)
+    if as_json:
+        click.echo(results.dump(found.to_dict()))
+    else:
+        click.echo("\n".join(tables.position_lines(found)))

@@ -38,6 +38,33 @@ def paired_difference(
     return Difference(first, second, second - first, low, high, len(a))
 
 
+def relative_position(
+    values: _DoubleArray,
+    start: _DoubleArray,
+    goal: _DoubleArray,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Estimate | None:
+    """Where the mean of ``values`` lies between that of ``start``, 0, and that of ``goal``, 1; each
+    draw takes clips of all three anew. None where start and goal are not certainly apart."""
+    rng = np.random.default_rng(seed)
+    groups = values, start, goal
+    drawn = [_drawn_means(group, rng, resamples) for group in groups]
+    gaps = drawn[2] - drawn[1]
+    if _interval(gaps)[0] <= 0:
+        return None
+    low, high = _interval((drawn[0] - drawn[1]) / gaps)
+    own, first, last = (float(group.mean()) for group in groups)
+    return Estimate((own - first) / (last - first), low, high, len(values))
+
+
+def _drawn_means(values: _DoubleArray, rng: np.random.Generator, resamples: int) -> _DoubleArray:
+    # A draw at a time: recordings may be thousands, and then one array would take gigabytes.
+    size = len(values)
+    return np.array([values[rng.integers(0, size, size)].mean() for _ in range(resamples)])
+
+
 def _table(ratios: Sequence[Ratio]) -> _DoubleArray:
     assert ratios, "nothing to estimate from"
     return np.array(ratios, dtype=np.float64)  # (N, 2)

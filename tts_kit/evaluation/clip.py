@@ -20,6 +20,7 @@ from tts_kit.evaluation.mos import MosModel, checked, load_mos
 from tts_kit.evaluation.pitch import pitch_errors, track_f0
 from tts_kit.evaluation.recognizers import Recognizer, load_recognizer
 from tts_kit.evaluation.results import ClipResult, Ratio
+from tts_kit.evaluation.speaker import Voiceprint, voiceprint
 from tts_kit.evaluation.spectra import HEARING, mel_cepstra, mel_cepstral_distortion, warp
 from tts_kit.evaluation.word_errors import reference_words, text_errors
 
@@ -122,6 +123,14 @@ def with_decoding(result: ClipResult, decoding: Decoding | None) -> ClipResult:
         return result
     measures = {**result.measures, **_decoding_measures(decoding, result.seconds)}
     return replace(result, measures=measures, attention=_faults(decoding.sentences))
+
+
+def print_voice(job: Job) -> Voiceprint | None:
+    """The voice of a job's clip under the clip's id; None where there is too little speech."""
+    sound = read_source(job, job.source)
+    if not has_sound(sound):
+        return None
+    return voiceprint(normalize_level(_at_16k(sound), HEARING), job.id)
 
 
 def against_recording(clip: Sound, recording: Sound) -> dict[str, Ratio]:

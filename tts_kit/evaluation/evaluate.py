@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tts_kit import __version__
 from tts_kit.errors import EvaluationError, UsageError
@@ -24,6 +21,7 @@ from tts_kit.evaluation.clip import (
     Source,
     compare_waves,
     measure_clip,
+    print_voice,
     with_decoding,
 )
 from tts_kit.evaluation.copies import SAME
@@ -31,13 +29,21 @@ from tts_kit.evaluation.journal import open_journal
 from tts_kit.evaluation.measures import in_order
 from tts_kit.evaluation.mos import DNSMOS, load_mos
 from tts_kit.evaluation.recognizers import POCKETSPHINX, load_recognizer
-from tts_kit.evaluation.results import ClipResult, Difference, Estimate, Report, SystemResult
+from tts_kit.evaluation.results import (
+    ClipResult,
+    Difference,
+    Estimate,
+    Ratio,
+    Report,
+    SystemResult,
+)
+from tts_kit.evaluation.speaker import Voiceprint, speaker_distances
 from tts_kit.evaluation.word_errors import reference_words
+from tts_kit.evaluation.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 5  # ids that an error lists
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def evaluate(
         for name, clips in systems.items()
         for clip_id in sorted(texts)
     ]
-    with _Workers(options) as workers:
+    with Workers(options.jobs, progress=options.progress) as workers:
         likeness = _refuse_recordings(jobs, copies, workers)
         measured = _measure(jobs, ears, settings, workers, options.journal)
         results = [
@@ -99,48 +105,12 @@ def evaluate(
             )
             for job, result, found in zip(jobs, measured, likeness, strict=True)
         ]
+        if recordings is not None:
+            prints = list(workers.run(print_voice, jobs, "voices"))
+            results = _with_speakers(results, jobs, prints, recordings)
     size = len(texts)
     by_system = {name: tuple(results[i * size : (i + 1) * size]) for i, name in enumerate(systems)}
     return Report(settings, dict(texts), _summaries(by_system, recordings, options), recordings)
-
-
-class _Workers:
-    """A pool of processes, or none for one job; a progress bar over what they do."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> _Workers:
-        if self._options.jobs > 1:
-            context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._options.jobs, mp_context=context)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def run(
-        self, work: Callable[[Job], _Result], jobs: Sequence[Job], title: str
-    ) -> Iterator[_Result]:
-        """``work`` on each of ``jobs``, results in their order, each as soon as it is there."""
-        from tqdm import tqdm
-
-        shown = tqdm(
-            self._results(work, jobs),
-            title,
-            len(jobs),
-            unit="clip",
-            disable=not self._options.progress,
-        )
-        try:
-            yield from shown
-        except BrokenProcessPool as error:
-            raise UsageError("a measuring process died: free memory, or use --jobs 1") from error
-
-    def _results(self, work: Callable[[Job], _Result], jobs: Sequence[Job]) -> Iterator[_Result]:
-        return map(work, jobs) if self._pool is None else self._pool.map(work, jobs)
 
 
 def _check(
@@ -189,7 +159,7 @@ def _measure(
     jobs: Sequence[Job],
     ears: Ears,
     settings: Mapping[str, Any],
-    workers: _Workers,
+    workers: Workers,
     path: Path | None,
 ) -> list[ClipResult]:
     """``measure_clip`` on each of ``jobs``, or what the journal in ``path`` has of it."""
@@ -209,7 +179,7 @@ def _measure(
 
 
 def _refuse_recordings(
-    jobs: Sequence[Job], copies: Collection[str], workers: _Workers
+    jobs: Sequence[Job], copies: Collection[str], workers: Workers
 ) -> list[Likeness | None]:
     """Before the slow measures: what each clip with a reference has in common with it."""
     compared = [job for job in jobs if job.reference is not None]
@@ -230,6 +200,22 @@ def _refuse_recordings(
                 _refusal(system, f"{shown(near)}: correlation with the recording {highest:.3f}")
             )
     return [found.get((job.system, job.id)) for job in jobs]
+
+
+def _with_speakers(
+    results: Sequence[ClipResult],
+    jobs: Sequence[Job],
+    prints: Sequence[Voiceprint | None],
+    recordings: str,
+) -> list[ClipResult]:
+    """``results`` with each clip's distance to the recordings of all other texts."""
+    pool = [found for job, found in zip(jobs, prints, strict=True) if job.system == recordings]
+    return [
+        result
+        if distance is None
+        else replace(result, measures={**result.measures, "speaker_distance": Ratio(distance)})
+        for result, distance in zip(results, speaker_distances(prints, pool), strict=True)
+    ]
 
 
 def _refusal(system: str, reason: str) -> str:

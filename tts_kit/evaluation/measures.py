@@ -28,6 +28,7 @@ MEASURES = {
     "wer": _percent("WER"),
     "cer": _percent("CER"),
     "aligned": _percent("forced alignment", "higher"),
+    "speaker_distance": Measure("speaker distance", "", "lower"),
     "mcd": Measure("MCD", "dB", "lower"),
     "log_f0_rmse": Measure("log F0 RMSE", "", "lower", digits=3),
     "voicing_error": _percent("voicing error"),

@@ -29,14 +29,17 @@ _DB = 10.0 * np.sqrt(2.0) / np.log(10.0)
 
 
 def mel_cepstra(wav: FloatArray, config: AudioConfig = HEARING, order: int = ORDER) -> DoubleArray:
-    """c1 to c``order`` of each frame of ``wav`` (T,): (T // hop_length, order).
+    """c1 to c``order`` of each frame of ``wav`` (T,): (T // hop_length, order)."""
+    return cepstra_of(log_mel_frames(wav, config), order)
 
-    The cepstra are those of ln |mel|, scaled so that ln |mel| = c0 / 2 + sum of c_m cos(m w).
-    """
-    log_mel = log_mel_frames(wav, config)
-    bands = np.arange(config.n_mels) + 0.5
-    basis = np.cos(np.pi / config.n_mels * np.outer(bands, np.arange(1, order + 1)))
-    cepstra: DoubleArray = log_mel @ basis * (2.0 / config.n_mels)
+
+def cepstra_of(log_mel: DoubleArray, order: int) -> DoubleArray:
+    """c1 to c``order`` (F, order) of ``log_mel`` (F, n_mels), scaled so that
+    ln |mel| = c0 / 2 + sum of c_m cos(m w)."""
+    n_mels = log_mel.shape[1]
+    bands = np.arange(n_mels) + 0.5
+    basis = np.cos(np.pi / n_mels * np.outer(bands, np.arange(1, order + 1)))
+    cepstra: DoubleArray = log_mel @ basis * (2.0 / n_mels)
     return cepstra
 
 

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 JSON, PAGE = "report.json", "report.html"
 UNTUNED_RUN, TUNED_RUN = "hifigan", "hifigan-ft"  # of stages 2 and 4
-_VERSION = 1  # of what the stage makes: another number makes it run again
+_VERSION = 2  # of what the stage makes: another number makes it run again
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from tts_kit.evaluation.compare import Comparison, verdict
 from tts_kit.evaluation.evaluate import shown
 from tts_kit.evaluation.measures import Measure, in_order, measure_of
 from tts_kit.evaluation.results import Difference, Estimate, Report, SystemResult
+from tts_kit.evaluation.speaker_position import SpeakerPosition
 
 
 def report_lines(report: Report) -> list[str]:
@@ -49,6 +50,17 @@ def comparison_lines(comparison: Comparison) -> list[str]:
             ]
         )
     return _align(rows) + [f"note: {note}" for note in comparison.notes]
+
+
+def position_lines(found: SpeakerPosition) -> list[str]:
+    """The position, and below it what it was made of."""
+    measure = measure_of("speaker_distance")
+    position = _estimate(measure, found.position)
+    rows = [[f"{measure.label} of", "to start", "to goal"]]
+    for name, own in found.distances.items():
+        rows.append([name, _estimate(measure, own.to_start), _estimate(measure, own.to_goal)])
+    head = f"speaker position {position}: 0 is the start, 1 the goal; [95 % intervals]"
+    return [f"{found.position.clips} clips; {head}", *_align(rows)]
 
 
 def _remarks(system: SystemResult) -> list[str]:
