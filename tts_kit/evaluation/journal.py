@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TextIO
 
 import tts_kit
-from tts_kit.config import fingerprint
 from tts_kit.errors import OutputError
 from tts_kit.evaluation.clip import Job, Source
 from tts_kit.evaluation.results import ClipResult, clip_from_dict, clip_to_dict
+from tts_kit.plain import fingerprint
 
 logger = logging.getLogger(__name__)
 
