@@ -8,13 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
+from click.testing import CliRunner
 from small_voice import write_small_voice
 
 from tts_kit import installed
+from tts_kit.cli import main
 from tts_kit.errors import VoiceError
 from tts_kit.installed import find_voice, installed_voice, installed_voices
 from tts_kit.runtime import Voice
 from tts_kit.voice import METADATA_FILE, open_voice
+from tts_kit.voice_card import read_card
 
 
 @pytest.fixture
@@ -98,3 +102,26 @@ def test_the_lookup_needs_the_standard_library_alone() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["tts_kit"]
+
+
+# What the package ships
+
+
+def test_the_default_voice_speaks_and_its_card_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TTS_KIT_VOICES", raising=False)
+    monkeypatch.delenv("TTS_KIT_VOICE", raising=False)
+    out = tmp_path / "out.wav"
+    said = CliRunner().invoke(main, ["say", "Good morning. The boats came home.", "-o", str(out)])
+    assert said.exit_code == 0, said.stderr
+    wav, rate = soundfile.read(out)
+    assert rate == 22050 and 1.5 < len(wav) / rate < 8
+    assert (wav**2).mean() ** 0.5 > 0.01
+    folder = installed.installed_voice(installed.DEFAULT)
+    info = open_voice(folder)
+    card = read_card(folder, info)
+    assert card is not None and card.quality in CliRunner().invoke(main, ["voices"]).stdout
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 12_000_000
+    page = (folder / "MODEL_CARD.md").read_text("utf-8")
+    assert card.quality[1:] in page and "Voice Dataset (Kathleen)" in page

@@ -277,25 +277,3 @@ def test_the_list_of_voices(shipped: Path, exp: Path, monkeypatch: pytest.Monkey
     assert rows["small"]["card"]["voice"]["wer"]["value"] == 0.3
     assert rows["small"]["path"] == str(shipped / "small") and rows["small"]["bytes"] > 1000
     assert rows["small"]["language"] == "en" and rows["small"]["license"] == "CC0-1.0"
-
-
-# What the package ships
-
-
-def test_the_default_voice_speaks_and_its_card_is_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("TTS_KIT_VOICES", raising=False)
-    monkeypatch.delenv("TTS_KIT_VOICE", raising=False)
-    out = tmp_path / "out.wav"
-    assert run("say", "Good morning. The boats came home.", "-o", out).exit_code == 0
-    wav, rate = soundfile.read(out)
-    assert rate == 22050 and 1.5 < len(wav) / rate < 8
-    assert (wav**2).mean() ** 0.5 > 0.01
-    folder = installed.installed_voice(installed.DEFAULT)
-    info = open_voice(folder)
-    card = read_card(folder, info)
-    assert card is not None and card.quality in run("voices").stdout
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 12_000_000
-    page = (folder / "MODEL_CARD.md").read_text("utf-8")
-    assert card.quality[1:] in page and "Voice Dataset (Kathleen)" in page

@@ -82,7 +82,10 @@ def _read_report(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise EvaluationError(f"cannot read {path}: {error}; run stage 6") from error
-    if not isinstance(record, dict) or not {"systems", "recordings", "texts"} <= record.keys():
+    if (
+        not isinstance(record, dict)
+        or not {"systems", "recordings", "texts", "settings"} <= record.keys()
+    ):
         raise EvaluationError(f"{path} is no report of stage 6: run stage 6")
     return record
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 class VoiceParameter(click.Path):
     """A path of a voice, or the name of an installed one; becomes its path."""
 
-    name = "voice"
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """As click asks for it; an unknown name ends the command."""
         if isinstance(value, Path) or (ctx is not None and ctx.resilient_parsing):
@@ -38,7 +36,7 @@ class VoiceParameter(click.Path):
         names = [name for name in installed_voices() if incomplete and name.startswith(incomplete)]
         if names:
             return [CompletionItem(name) for name in names]
-        return [CompletionItem(incomplete, type="file")]
+        return super().shell_complete(ctx, param, incomplete)
 
 
 VOICE = VoiceParameter()
