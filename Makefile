@@ -15,12 +15,12 @@ IN_VENV = PATH="$$(cd "$(VENV)/bin" && pwd):$$PATH"
 .PHONY: help venv demo test test-slow lint docs figures clean
 
 help:
-	@echo "make demo       train a small voice on the practice clips; it speaks into out.wav"
+	@echo "make demo       speak into out.wav; then finetune on the practice clips, speak into demo.wav"
 	@echo "make test       style, types and tests"
 	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       style and types only"
 	@echo "make docs       the pages of docs/ as a site, in site/"
-	@echo "make figures    tables of README.md and docs/, from docs/results/*.json"
+	@echo "make figures    tables of README.md and docs/, from docs/results/*.json and voices"
 	@echo "make clean      remove caches and builds; data, results and $(VENV) stay"
 
 venv: $(INSTALLED)
@@ -30,9 +30,12 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt tools/install.sh
 	@touch "$@"
 
 demo: $(INSTALLED)
-	$(IN_VENV) recipes/ljspeech/run.sh --corpus practice --conf conf/practice.yaml --stage 0 --stop-stage 5
-	$(IN_VENV) tts-kit say --voice "$(PRACTICE)/voice" "$(TEXT)" -o out.wav
-	@echo "The voice in out.wav was trained for minutes on 60 clips, so it only babbles: no words yet."
+	$(IN_VENV) tts-kit say "$(TEXT)" -o out.wav
+	@echo "out.wav: the voice that ships. Now the recipe finetunes from its weights, in minutes."
+	$(IN_VENV) recipes/ljspeech/run.sh --corpus practice --conf conf/practice.yaml --init-from kathleen --stage 0 --stop-stage 5
+	$(IN_VENV) tts-kit say --voice "$(PRACTICE)/voice" "$(TEXT)" -o demo.wav
+	@echo "demo.wav: the same after minutes on 60 clips of another speaker. It shows that the whole"
+	@echo "way works; it is no clearer than out.wav."
 
 lint: $(INSTALLED)
 	$(IN_VENV) ruff check .
@@ -52,5 +55,5 @@ figures: $(INSTALLED)
 	$(IN_VENV) python tools/figures.py
 
 clean:
-	rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis out.wav
+	rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis out.wav demo.wav
 	find tts_kit export runtime tests recipes tools -name __pycache__ -type d -prune -exec rm -rf {} +

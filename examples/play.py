@@ -46,7 +46,7 @@ def play(chunks: Iterable[Chunk], output: Any) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("voice", help="a folder or a .voice file")
+    parser.add_argument("voice", help="a folder, a .voice file, or a name such as kathleen")
     parser.add_argument("text")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()

@@ -2,7 +2,7 @@
 
 from tts_kit.runtime import Voice
 
-for chunk in Voice.load("voice").stream("Good morning."):
+for chunk in Voice.load("kathleen").stream("Good morning."):
     play(chunk.samples)
 """
 

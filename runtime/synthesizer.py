@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tts_kit.errors import DependencyError, UsageError
+from tts_kit.installed import find_voice
 from tts_kit.runtime.acoustic import Acoustic, Manner, plan
 from tts_kit.runtime.chunks import Audio
 from tts_kit.runtime.session import BoundGraph, Graph, choose_providers, open_graph
@@ -51,6 +52,7 @@ class Voice:
     ) -> Voice:
         """Checks what ``tts-kit export`` wrote and opens its graphs.
 
+        ``folder`` may be a ``.voice`` file as well, or, as a text, the name of an installed voice.
         ``provider`` is ``cpu``, ``cuda`` or ``auto``; ``threads`` those of one graph. With
         ``pipeline`` a second thread decodes while the caller's runs the vocoder: the same bytes,
         sooner; by default where there are two cores. Raises VoiceError for a damaged voice and
@@ -58,7 +60,8 @@ class Voice:
         """
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
-        info = read_voice(Path(folder), verify=False)  # graph_bytes checks each
+        path = find_voice(folder) if isinstance(folder, str) else folder
+        info = read_voice(path, verify=False)  # graph_bytes checks each
         providers = choose_providers(provider)
         graphs = {
             graph: open_graph(graph, info.graph_bytes(graph), providers=providers, threads=threads)

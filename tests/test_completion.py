@@ -38,6 +38,7 @@ def test_each_shell_gets_its_script(shell: str) -> None:
         ("tts-kit --", {"--quiet", "--verbose"}, {"say"}),
         ("tts-kit say --", {"--voice", "--seed", "--json"}, {"--corpus"}),
         ("tts-kit say --vocoder ", {"voice", "griffin-lim"}, set()),
+        ("tts-kit say --voice kat", {"kathleen"}, set()),
         ("tts-kit train ", {"status"}, {"say"}),
     ],
 )

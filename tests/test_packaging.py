@@ -49,28 +49,75 @@ def copy_tree(target: Path) -> Path:
     return target
 
 
-def wheel_files(tree: Path) -> set[str]:
-    """Builds the wheel of ``tree``, without a network, and gives the names in it."""
+def build_wheel(tree: Path) -> Path:
+    """Builds the wheel of ``tree``, without a network."""
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
     built = subprocess.run(command, cwd=tree, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     (wheel,) = (tree / "dist").glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    return wheel
+
+
+def wheel_files(tree: Path) -> set[str]:
+    """The names in the wheel of ``tree``."""
+    with zipfile.ZipFile(build_wheel(tree)) as archive:
         return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, in ``dist`` of a copy."""
+    return build_wheel(copy_tree(tmp_path_factory.mktemp("wheel") / "tree"))
 
 
 def missing_files(tree: Path, packed: set[str]) -> set[str]:
     return set(source_files(tree)) - packed
 
 
-def test_wheel_holds_every_module(tmp_path: Path) -> None:
-    tree = copy_tree(tmp_path / "tree")
-    packed = wheel_files(tree)
+def test_wheel_holds_every_module(built: Path) -> None:
+    tree = built.parent.parent
+    with zipfile.ZipFile(built) as archive:
+        packed = set(archive.namelist())
     info = f"tts_kit-{tts_kit.__version__}.dist-info"
     assert missing_files(tree, packed) == set()
     assert {name.split("/")[0] for name in packed} == {"tts_kit", info}
     assert "tts_kit/py.typed" in packed
     assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= packed
+
+
+def test_the_voice_in_the_wheel_speaks(built: Path, tmp_path: Path) -> None:
+    """From a folder with the wheel's files alone, whatever lies in the checkout."""
+    assert built.stat().st_size < 30_000_000
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(tmp_path / "site")
+    shipped = tmp_path / "site" / "tts_kit" / "voices"
+    for folder in (ROOT / "tts_kit" / "voices").iterdir():
+        assert {path.name for path in (shipped / folder.name).iterdir()} == {
+            path.name for path in folder.iterdir()
+        }
+        assert (shipped / folder.name / "MODEL_CARD.md").stat().st_size > 500
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path / "site")!r})
+import tts_kit
+from tts_kit.installed import installed_voices
+from tts_kit.runtime import Voice
+for name in installed_voices():
+    print(tts_kit.__file__, name, len(Voice.load(name).say("Good morning.").samples))
+"""
+    clean = {key: value for key, value in os.environ.items() if key != "TTS_KIT_VOICES"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    spoken = [line.split() for line in done.stdout.splitlines()]
+    assert "kathleen" in [name for _, name, _ in spoken]
+    for file, _, samples in spoken:
+        assert file.startswith(str(tmp_path)) and int(samples) > 22050 / 2
 
 
 def test_wheel_check_sees_an_unlisted_package(tmp_path: Path) -> None:

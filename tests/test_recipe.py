@@ -177,8 +177,9 @@ def test_finetuning_starts_from_trained_weights(finished: Run, tmp_path: Path) -
     assert kathleen.returncode == 4 and "warmstart/kathleen/tacotron2" in kathleen.stderr
 
 
-def test_the_finetuning_configuration_fits_its_start() -> None:
-    config = load_config(FINETUNE / "conf" / "finetune.yaml")
+@pytest.mark.parametrize("conf", [FINETUNE / "conf/finetune.yaml", RECIPE / "conf/practice.yaml"])
+def test_a_finetuning_configuration_fits_its_start(conf: Path) -> None:
+    config = load_config(conf)
     for name, model in (("tacotron2", "acoustic"), ("hifigan", "vocoder")):
         meta = open_checkpoint(RECIPE / "warmstart" / "kathleen" / name).meta
         wanted = getattr(config, model)

@@ -1,4 +1,5 @@
-"""Writes the tables of measured results into README.md and docs/, from docs/results/*.json.
+"""Writes the tables of measured results into README.md and docs/, from docs/results/*.json and the
+cards of the voices in the package.
 
     python tools/figures.py                      # write (make figures)
     python tools/figures.py --check              # exit code 1 if a page is out of date
@@ -17,6 +18,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from tts_kit.installed import SHIPPED
+from tts_kit.voice import open_voice
+from tts_kit.voice_card import read_card
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = "docs/results"
@@ -133,7 +138,7 @@ def evaluation(results: Results) -> Iterator[str]:
     """Evaluations: a row a system, with 95 % intervals."""
     found = of_kind(results, "evaluation")
     if not found:
-        yield "None is committed yet: no trained voice ships."
+        yield "None is committed yet."
     for name, record in found:
         systems = record["systems"]
         keys = [k for k in _MEASURES if any(k in s["summary"] for s in systems.values())]
@@ -158,6 +163,17 @@ def _estimate(key: str, found: Mapping[str, float] | None) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def voices(results: Results) -> Iterator[str]:
+    """The voices of the package, with what their cards say."""
+    yield from head("voice", "language", "MB", "licence", "quality")
+    for path in sorted(SHIPPED.iterdir()):
+        info = open_voice(path, verify=False)
+        card = read_card(path, info)
+        size = sum(graph.size for graph in info.graphs.values()) / 1e6
+        quality = "not measured" if card is None else card.quality
+        yield row(f"`{path.name}`", info.language, f"{size:.1f}", info.license, quality)
+
+
 def of_kind(results: Results, kind: str) -> list[tuple[str, dict[str, Any]]]:
     return [(name, record) for name, record in results.items() if kind_of(record) == kind]
 
@@ -167,6 +183,7 @@ TABLES: dict[str, Callable[[Results], Iterator[str]]] = {
     "trainings": trainings,
     "bench": bench,
     "evaluation": evaluation,
+    "voices": voices,
 }
 
 

@@ -15,6 +15,7 @@ from tts_kit import (
     cli_report,
     cli_speak,
     cli_voice,
+    cli_voices,
 )
 from tts_kit.cli_errors import PATH, run_command
 from tts_kit.cli_output import json_option, set_level
@@ -40,6 +41,7 @@ def _refuse_both() -> None:
 for _command in (
     cli_speak.say,
     cli_speak.text_command,
+    cli_voices.voices,
     cli_voice.info,
     cli_voice.pack,
     cli_data.prepare,

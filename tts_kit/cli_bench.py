@@ -12,6 +12,7 @@ import click
 
 from tts_kit.cli_errors import PATH, run_command
 from tts_kit.cli_output import json_option, tell
+from tts_kit.cli_voices import VOICE
 
 
 def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -25,7 +26,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 
 
 @click.command()
-@click.argument("voice", type=PATH)
+@click.argument("voice", type=VOICE)
 @click.option(
     "--threads",
     callback=_numbers,

@@ -9,11 +9,12 @@ import click
 
 from tts_kit.cli_errors import PATH, run_command
 from tts_kit.cli_output import json_option, tell
+from tts_kit.cli_voices import VOICE
 from tts_kit.progress import is_quiet
 
 
 @click.command()
-@click.argument("voice", type=PATH)
+@click.argument("voice", type=VOICE)
 @click.option("--data", type=PATH, required=True, help="Folder of stage 0's manifests.")
 @click.option("--sentences", type=PATH, required=True, help="Hard sentences: category|text a line.")
 @click.option(

@@ -11,6 +11,7 @@ import click
 from tts_kit.cli_errors import PATH as _PATH
 from tts_kit.cli_errors import run_command
 from tts_kit.cli_output import json_option, print_json
+from tts_kit.cli_voices import VOICE, warn_of_preview
 from tts_kit.config import TextConfig
 from tts_kit.errors import TextError, UsageError, VoiceError
 
@@ -19,7 +20,13 @@ from tts_kit.errors import TextError, UsageError, VoiceError
 @click.argument("text", required=False)
 @click.option("-o", "--output", help="WAV file; `-` is standard output.", required=True)
 @click.option("-f", "--file", type=_PATH, help="Speak a text file; without TEXT, standard input.")
-@click.option("--voice", type=_PATH, required=True, help="Folder that `tts-kit export` wrote.")
+@click.option(
+    "--voice",
+    type=VOICE,
+    envvar="TTS_KIT_VOICE",
+    show_envvar=True,
+    help="Path, or a name that `tts-kit voices` lists. [default: kathleen]",
+)
 @click.option("--lexicon", type=_PATH, help="File of pronunciations: `word  HH AH0 L OW1` a line.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, another reading.")
 @click.option("--threads", default=1, show_default=True, help="Threads of onnxruntime.")
@@ -45,7 +52,7 @@ def _say(
     file: Path | None,
     *,
     output: str,
-    voice: Path,
+    voice: Path | None,
     lexicon: Path | None,
     seed: int,
     threads: int,
@@ -54,6 +61,7 @@ def _say(
     vocoder: str,
     as_json: bool,
 ) -> None:
+    from tts_kit import installed
     from tts_kit.runtime import Voice
     from tts_kit.text import read_lexicon
     from tts_kit.text.markup import is_ssml
@@ -63,7 +71,9 @@ def _say(
     spoken = _read_text(text, file)
     if vocoder == "griffin-lim" and is_ssml(spoken):
         raise UsageError("--vocoder griffin-lim speaks plain text only: leave the SSML out")
-    loaded = Voice.load(voice, provider=provider, threads=threads)
+    chosen = installed.installed_voice(installed.DEFAULT) if voice is None else voice
+    loaded = Voice.load(chosen, provider=provider, threads=threads)
+    warn_of_preview(chosen, loaded.info)
     words = None if lexicon is None else read_lexicon(lexicon)
     if output == "-" and raw and vocoder == "voice":
         status = _stream_raw(loaded.stream(spoken, seed=seed, lexicon=words))
@@ -158,7 +168,7 @@ def _griffin_lim(voice: Any, speech: Any) -> Any:
 @click.command("text")
 @click.argument("text", required=False)
 @click.option("-f", "--file", type=_PATH, help="Read a text file; without TEXT, standard input.")
-@click.option("--voice", type=_PATH, help="Read as this voice does.")
+@click.option("--voice", type=VOICE, help="Read as this voice does.")
 @click.option("--frontend", default=TextConfig.frontend, show_default=True, help="Without --voice.")
 @click.option("--lexicon", type=_PATH, help="File of pronunciations: `word  HH AH0 L OW1` a line.")
 @json_option("One JSON object a piece, one a line.")

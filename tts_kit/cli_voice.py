@@ -9,6 +9,7 @@ import click
 
 from tts_kit.cli_errors import PATH, run_command
 from tts_kit.cli_output import json_option, print_json, tell
+from tts_kit.cli_voices import VOICE
 
 
 @click.command()
@@ -92,10 +93,10 @@ def _import(file: Path, out: Path, as_json: bool, options: dict[str, Any]) -> No
 
 
 @click.command()
-@click.argument("voice", type=PATH)
+@click.argument("voice", type=VOICE)
 @json_option()
 def info(voice: Path, as_json: bool) -> None:
-    """Check a VOICE (folder or .voice file) and show what it is."""
+    """Check a VOICE (folder, .voice file or name) and show what it is."""
     run_command(_info, voice, as_json)
 
 
@@ -111,7 +112,7 @@ def _info(voice: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("voice", type=PATH)
+@click.argument("voice", type=VOICE)
 @click.option("-o", "--out", type=PATH, required=True, help="NAME.voice, or a new folder.")
 @json_option()
 def pack(voice: Path, out: Path, as_json: bool) -> None:
