@@ -270,4 +270,7 @@ def test_the_command(low: dict[str, Sound], high: dict[str, Sound], tmp_path: Pa
     found = json.loads(run("-q", "speaker", folders["start"], *options, "--json").stdout)
     assert found["position"]["value"] == pytest.approx(0) and found["position"]["clips"] == 6
     assert set(found["distances"]) == {"clips", "start", "goal"}
+    write_wav(folders["start"] / "short.wav", low["clip-0"].wav[:9000], RATE)
+    shown = run("speaker", folders["goal"], *options)
+    assert "1 of 7 clips of start hold less than a second of speech" in shown.stderr
     assert run("-q", "speaker", tmp_path / "none", *options).exit_code == 10

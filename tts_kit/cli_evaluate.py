@@ -9,6 +9,7 @@ import click
 
 from tts_kit.cli_errors import PATH as _PATH
 from tts_kit.cli_errors import run_command
+from tts_kit.cli_output import tell
 from tts_kit.progress import is_quiet
 
 _RECORDINGS = "recordings"
@@ -135,6 +136,9 @@ def _speaker(wavs: Path, start: Path, goal: Path, jobs: int, seed: int, as_json:
     folders = [list_clips(folder) for folder in (wavs, start, goal)]
     options = Options(jobs=jobs, seed=seed, progress=not is_quiet())
     found = locate_speaker(*folders, options=options)
+    for name, clips in zip(found.distances, folders, strict=True):
+        if short := len(clips) - found.distances[name].to_start.clips:
+            tell(f"{short} of {len(clips)} clips of {name} hold less than a second of speech")
     if as_json:
         click.echo(results.dump(found.to_dict()))
     else:

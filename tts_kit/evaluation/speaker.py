@@ -2,8 +2,8 @@
 
 Arithmetic-harmonic sphericity (Bimbot, Magrin-Chagnolleau and Mathan 1995, "Second-order
 statistical measures for text-independent speaker identification", Speech Communication 17) of
-mel-cepstra. Only covariances count: a microphone or a gain moves means, and speech that is too
-smooth, as synthesis tends to be, scales the whole covariance, which sphericity does not see.
+mel-cepstra. Only covariances count: a microphone or a gain moves means. A covariance that shrinks
+as a whole, as that of the too smooth speech of a synthesizer does in part, is the same to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from tts_kit.audio import FloatArray
 from tts_kit.evaluation.spectra import HEARING, DoubleArray, cepstra_of, log_mel_frames
 
-ORDER = 20  # cepstra; with 12 or 16 fewer single clips are told apart
+ORDER = 20  # cepstra; fewer tell fewer single clips apart
 MIN_FRAMES = 100  # of a clip: a second of speech, five times as many frames as cepstra
 MIN_POOL = 500  # of the clips that others are held against
 _MAX_CONDITION = 1e10  # of a covariance; beyond it the sound is no speech, for instance a tone

@@ -51,8 +51,9 @@ def locate_speaker(
 ) -> SpeakerPosition:
     """Where ``clips`` lie between recordings of two speakers, all by id; texts need not agree.
 
-    The position of a clip is its distance to the start less that to the goal; what makes a clip
-    unlike both, for instance a vocoder, so drops out. No recording is held against itself.
+    The position of a clip is its distance to the start less that to the goal; what makes it as
+    unlike the one as the other drops out. No recording is held against itself, and clips with
+    less than a second of speech are left out.
     EvaluationError where there is too little speech, or the two speakers are not told apart.
     """
     options = options or Options()
