@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tts_kit.text
 from tts_kit.text.fold import fold
+from tts_kit.text.lazy import _Lazy
 from tts_kit.text.normalize import normalize
 from tts_kit.text.spoken import Dropped
 
@@ -197,3 +201,16 @@ def test_long_and_hostile(text: str) -> None:
 def test_a_number_of_any_length_is_read_digit_by_digit() -> None:
     assert normalize("7" * 4301).text == " ".join(["seven"] * 4301)
     assert normalize("1,000" + ",000" * 11).text.startswith("one zero zero zero")
+
+
+def test_every_lazy_pattern_compiles() -> None:
+    """One that does not would fail at the first text that needs it."""
+    patterns = [
+        (module.name, name, value)
+        for module in pkgutil.iter_modules(tts_kit.text.__path__, "tts_kit.text.")
+        for name, value in vars(importlib.import_module(module.name)).items()
+        if isinstance(value, _Lazy)
+    ]
+    assert len(patterns) > 50
+    for module_name, name, pattern in patterns:
+        assert re.compile(pattern.pattern), f"{module_name}.{name}"

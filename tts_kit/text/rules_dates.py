@@ -6,47 +6,48 @@ import re
 
 from tts_kit.text import numbers
 from tts_kit.text.abbreviations import MONTH_NUMBERS, MONTHS, WEEKDAYS
+from tts_kit.text.lazy import lazy
 from tts_kit.text.scanner import Scanner
 
 _MONTH_NAMES = "|".join(sorted((*MONTHS, *MONTH_NUMBERS), key=len, reverse=True))
 _END = r"(?![\d/]|[.:,-]\d)"
-_ISO = re.compile(rf"(\d{{4}})([-/])(\d\d?)\2(\d\d?){_END}")
-_SLASHED = re.compile(rf"(\d\d?)([/-])(\d\d?)\2(\d{{4}}|\d\d){_END}")
-_MONTH_SLASH_DAY = re.compile(rf"(\d\d?)/(\d\d?){_END}")
-_DOTTED = re.compile(rf"(\d\d?)\.(\d\d?)\.(\d{{4}}){_END}")
-_DAY_MONTH = re.compile(
+_ISO = lazy(rf"(\d{{4}})([-/])(\d\d?)\2(\d\d?){_END}")
+_SLASHED = lazy(rf"(\d\d?)([/-])(\d\d?)\2(\d{{4}}|\d\d){_END}")
+_MONTH_SLASH_DAY = lazy(rf"(\d\d?)/(\d\d?){_END}")
+_DOTTED = lazy(rf"(\d\d?)\.(\d\d?)\.(\d{{4}}){_END}")
+_DAY_MONTH = lazy(
     rf"(\d\d?)( |-)({_MONTH_NAMES})\b(\.?)(?:,? ?-?(\d{{4}}){_END})?(?!-?\d)", re.IGNORECASE
 )
-_MONTH_DAY = re.compile(
+_MONTH_DAY = lazy(
     rf"({_MONTH_NAMES})(\.?) (\d\d?)(?:st|nd|rd|th|d)?\b(?![:/]\d|,\d{{3}}|\.\d|%|°| ?[ap]\.?m\b)",
     re.IGNORECASE,
 )
 _WEEKDAY_NAMES = "|".join(name.title() for name in WEEKDAYS)
-_DAYS = re.compile(rf"({_WEEKDAY_NAMES})\.?-({_WEEKDAY_NAMES})\b")
+_DAYS = lazy(rf"({_WEEKDAY_NAMES})\.?-({_WEEKDAY_NAMES})\b")
 _TITLED = "|".join(name.title() for name in sorted(MONTH_NUMBERS, key=len, reverse=True))
-_MONTHS = re.compile(rf"({_TITLED})\.?-({_TITLED})\b")
-_DAY_DATE = re.compile(
+_MONTHS = lazy(rf"({_TITLED})\.?-({_TITLED})\b")
+_DAY_DATE = lazy(
     rf"(?:{_WEEKDAY_NAMES})(?=,? (?:(?:\d\d? )?(?:{_TITLED})\b|\d\d?[/:]\d|\d\d? ?[ap]m\b))"
 )
-_DAY_SLASH_BEHIND = re.compile(
+_DAY_SLASH_BEHIND = lazy(
     r",? (?:at|from|by) (?:\d|noon|midnight)|,? \d\d?(?::\d\d| ?[ap]\.?m\b)", re.IGNORECASE
 )
-_UNTIL_MONTH = re.compile(rf"-(?=(?:{_TITLED})\b)")
-_SHORT_MONTH = re.compile(r"(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)(?![A-Za-z'.-])")
-_MONTH_ALONE = re.compile(rf"({_MONTH_NAMES})\.", re.IGNORECASE)
-_YEAR_BEHIND = re.compile(rf"(,?) ?(\d{{4}}){_END}(?! ?[%°])")
-_DIGIT_NEXT = re.compile(r" ?\d|[,;)]")
-_RANGE_BEHIND = re.compile(r"-(\d\d?)(?:st|nd|rd|th)?\b(?!-)")
-_CLOCK = re.compile(r"(\d\d?):([0-5]\d)(?::([0-5]\d)(?:\.\d++)?)?(?![:\d])")
+_UNTIL_MONTH = lazy(rf"-(?=(?:{_TITLED})\b)")
+_SHORT_MONTH = lazy(r"(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)(?![A-Za-z'.-])")
+_MONTH_ALONE = lazy(rf"({_MONTH_NAMES})\.", re.IGNORECASE)
+_YEAR_BEHIND = lazy(rf"(,?) ?(\d{{4}}){_END}(?! ?[%°])")
+_DIGIT_NEXT = lazy(r" ?\d|[,;)]")
+_RANGE_BEHIND = lazy(r"-(\d\d?)(?:st|nd|rd|th)?\b(?!-)")
+_CLOCK = lazy(r"(\d\d?):([0-5]\d)(?::([0-5]\d)(?:\.\d++)?)?(?![:\d])")
 _BEFORE_DATES = frozenset(("on", *WEEKDAYS, *WEEKDAYS.values()))
-_HALF = re.compile(r" ?([ap])(?:\. ?m\b|m\b)(\.?)", re.IGNORECASE)
-_HOUR = re.compile(r"(\d\d?)(?= ?[ap](?:\. ?m\b|m\b))", re.IGNORECASE)
+_HALF = lazy(r" ?([ap])(?:\. ?m\b|m\b)(\.?)", re.IGNORECASE)
+_HOUR = lazy(r"(\d\d?)(?= ?[ap](?:\. ?m\b|m\b))", re.IGNORECASE)
 # The dash in front of a time of day.
-UNTIL_CLOCK = re.compile(
+UNTIL_CLOCK = lazy(
     r" ?-(?= ?\d\d?(?::[0-5]\d(?!\d)| ?[ap]\.?m\b)|noon\b|midnight\b)", re.IGNORECASE
 )
-_HOURS = re.compile(r"(\d{1,3})h ?(\d\d?)m(?:(?:in)? ?(\d\d?)s)?(?:in)?(?![A-Za-z0-9])")
-_MILITARY = re.compile(r"([01]\d|2[0-4])(\d\d) (?=hours\b|hrs\b|[GU]TC?M?T?\b)")
+_HOURS = lazy(r"(\d{1,3})h ?(\d\d?)m(?:(?:in)? ?(\d\d?)s)?(?:in)?(?![A-Za-z0-9])")
+_MILITARY = lazy(r"([01]\d|2[0-4])(\d\d) (?=hours\b|hrs\b|[GU]TC?M?T?\b)")
 
 
 def number_date(scan: Scanner, start: int) -> int | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from tts_kit.text import numbers
 from tts_kit.text.acronyms import is_spelled
+from tts_kit.text.lazy import lazy
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.units import unit
 
@@ -21,15 +20,15 @@ _DIALED = frozenset("call calls called calling dial dials dialed dialing phone p
 _CALLS = frozenset("call calls caller callers operator operators dispatcher".split())
 _COUNTED = frozenset("USD EUR GBP JPY CHF CAD AUD AM PM".split())  # the number behind is an amount
 _YEARS_BEHIND = _BEFORE_YEARS | {"of"}
-_STREET = re.compile(
+_STREET = lazy(
     r"(?: (?:[NSEW]\.|[A-Z][a-z]{1,15}|\d{1,3}(?:st|nd|rd|th))){1,3} "
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Way)\b"
 )
-_COMPASS = re.compile(r" (?:North|South|East|West)\b")
+_COMPASS = lazy(r" (?:North|South|East|West)\b")
 _BEFORE_ERA = frozenset(" ABC")
-_ERA = re.compile(r" ?(?:B\.? ?C\.?(?: ?E)?|A\.? ?D|C\.? ?E)\b")
-_YEAR_END = re.compile(r"[,.]?(?:\Z| [A-Z]| (?:he|she|it|they|the|when|while|his|her|an?)\b|,)")
-_CAPITAL_NEXT = re.compile(" [A-Z][a-z]")
+_ERA = lazy(r" ?(?:B\.? ?C\.?(?: ?E)?|A\.? ?D|C\.? ?E)\b")
+_YEAR_END = lazy(r"[,.]?(?:\Z| [A-Z]| (?:he|she|it|they|the|when|while|his|her|an?)\b|,)")
+_CAPITAL_NEXT = lazy(" [A-Z][a-z]")
 
 
 def bare(scan: Scanner, digits: str, end: int) -> str:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import re
 
 from tts_kit.text import numbers
+from tts_kit.text.lazy import lazy
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.units import kind_of, unit
 
 _SPECIAL = {"24/7": "twenty-four seven", "9/11": "nine eleven", "7/7": "seven seven",
             "24/7/365": "twenty-four seven three sixty-five"}  # fmt: skip
-_SLASHES = re.compile(r"\d{1,9}(?:/\d{1,9}){2,8}(?![\d/])")
-_MIXED = re.compile(r"(\d{1,9})(?: and | |-)(\d{1,4})/(\d{1,5})(?![\d/]|[.,]\d)")
-_FRACTION = re.compile(r"(\d{1,9})/(\d{1,9})(?:ths?|rds?|nds?)?(?![\d/]|[.,]\d)")
-_FEET = re.compile(r"(\d\d?)' ?(?:(\d\d?)(?:\"|''))?(?![\dA-WYZa-wyz]|[xX](?!\d))")
-_FEET_INCHES = re.compile(r"(\d\d?) ?ft\.? (\d\d?) ?in(?:ch(?:es)?)?\b")
+_SLASHES = lazy(r"\d{1,9}(?:/\d{1,9}){2,8}(?![\d/])")
+_MIXED = lazy(r"(\d{1,9})(?: and | |-)(\d{1,4})/(\d{1,5})(?![\d/]|[.,]\d)")
+_FRACTION = lazy(r"(\d{1,9})/(\d{1,9})(?:ths?|rds?|nds?)?(?![\d/]|[.,]\d)")
+_FEET = lazy(r"(\d\d?)' ?(?:(\d\d?)(?:\"|''))?(?![\dA-WYZa-wyz]|[xX](?!\d))")
+_FEET_INCHES = lazy(r"(\d\d?) ?ft\.? (\d\d?) ?in(?:ch(?:es)?)?\b")
 _FUNCTION_WORDS = frozenset(
     "a and are as at because but by deep down each for from high if in is it long longer of off on "
     "or over per so square tall than that the then thick to too up was when wide with x".split()
 )
-_BY = re.compile(r" ?[x×] ?(?=\d)")
-_EXPONENT = re.compile(r"\^([+−-]?)(\d{1,9})")
+_BY = lazy(r" ?[x×] ?(?=\d)")
+_EXPONENT = lazy(r"\^([+−-]?)(\d{1,9})")
 # Neither a unit nor a sign: the number ends here.
 _NOTHING_BEHIND = frozenset((",", ".", ";", ":", "!", "?", ")", ""))
 
@@ -63,7 +64,7 @@ def feet(scan: Scanner, start: int) -> int | None:
     """5'10", 6' and 6 ft 2 in."""
     text = scan.text
     match = _FEET_INCHES.match(text, start) or _FEET.match(text, start)
-    if match and (match[2] or match.re is _FEET):
+    if match:
         words = f"{numbers.cardinal(match[1])} {'foot' if match[1] == '1' else 'feet'}"
         if match[2]:
             words += f" {numbers.cardinal(match[2])}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tts_kit.text import numbers
+from tts_kit.text.lazy import lazy
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.units import kind_of, unit
 
@@ -29,21 +30,21 @@ _SCALES = {
 }
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,40}+(?![\d]|,\d{3})|\d++)"
 _SCALE = r"(?: ?(?P<word>thousand|million|billion|trillion)\b|(?P<letter>[kmbt]n?)\b)"
-_SUM = re.compile(
+_SUM = lazy(
     rf"(?:(?P<country>[A-Z]{{1,2}}|U\.S\.))?(?P<sign>[{''.join(_CURRENCIES)}]) ?"
     rf"(?:(?P<whole>{NUMBER})(?:(?:\.|(?<=€\d),(?=\d\d\b)|(?<=€\d\d),(?=\d\d\b))(?P<part>\d++))?+|\.(?P<only>\d++))"
     rf"(?:(?P<low>[kmbt]n?)(?=-\d++(?:\.\d++)?(?P=low)\b))?"  # "$2m-3m"
     rf"(?:(?:-| - )(?P=sign)?(?P<to>{NUMBER}(?:\.\d++)?+)(?![\d-]))?{_SCALE}?",
     re.IGNORECASE,
 )
-_OLD = re.compile(
+_OLD = lazy(
     r" ?(?:(?P<shillings>\d\d?) ?s\.?(?![A-Za-z0-9])(?=[ ,.;:!?)]|$)(?: and)?,? ?)?"
     r"(?:(?P<pence>\d\d?)(?P<half> ?1/2)? ?d\b)?"
 )
-_SHILLINGS = re.compile(r"(\d\d?)s\. ?(?=\d\d?d\b)")
-_PER = re.compile(r" ?/ ?(?=[A-Za-z])")
-_NOUN_NEXT = re.compile(" [a-z]")
-_UNTIL = re.compile("-(?=[$£€¥])")
+_SHILLINGS = lazy(r"(\d\d?)s\. ?(?=\d\d?d\b)")
+_PER = lazy(r" ?/ ?(?=[A-Za-z])")
+_NOUN_NEXT = lazy(" [a-z]")
+_UNTIL = lazy("-(?=[$£€¥])")
 
 
 def money(scan: Scanner, start: int) -> int | None:

@@ -7,6 +7,7 @@ import string
 from collections.abc import Callable
 
 from tts_kit.text import numbers
+from tts_kit.text.lazy import lazy
 from tts_kit.text.rules_dates import clock, half_day, hours, number_date
 from tts_kit.text.rules_labels import bare
 from tts_kit.text.rules_letters import mixed
@@ -15,28 +16,28 @@ from tts_kit.text.rules_money import NUMBER, shillings
 from tts_kit.text.scanner import Scanner
 from tts_kit.text.units import unit
 
-_PHONE = re.compile(
+_PHONE = lazy(
     r"(?:\+?\d{1,3}[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\d-])"
     r"|0\d{2,4}(?: \d{3,8}){1,3}(?![\d-])"
     r"|\+\d{1,3}(?:[ -]\d{2,8}){1,6}(?![\d-])|\d{3}-\d{4}(?![\d-])"
 )
-_CHAIN = re.compile(r"\d{1,9}(?:-\d{1,9}){2,8}(?![\d-])")
-_DOTS = re.compile(r"\d{1,5}(?:\.\d{1,5}){2,8}(?!\d|\.\d)")
-_SEASON = re.compile(r"(1[1-9]\d\d|20\d\d)/(\d\d|\d{4})(?![\d/]|[.,]\d)")
-_YEARS = re.compile(r"(1[1-9]\d\d|20\d\d)(?:-| - )('?)(\d{4}|\d\d?)(?![\d-]|[.,]\d|')")
-_RANGE = re.compile(rf"({NUMBER}(?:\.\d++)?)(%?)(?:-| - )({NUMBER}(?:\.\d++)?)(?![\d-]|[.,/:]\d)")
-_VERSE = re.compile(r"(\d{1,3}):(\d{1,3})(?:-(\d{1,3}))?(?![:\d])")
-_RATIO = re.compile(r"(\d{1,9}(?:\.\d{1,9})?):(\d{1,9}(?:\.\d{1,9})?)(?![\d:])")
-_ORDINAL = re.compile(rf"({NUMBER})(?:(?:st|nd|rd|th)|(?<=[123]\d)d|(?<=\d[23])d)\b", re.IGNORECASE)
-_PLURAL = re.compile(r"(\d++)'?s\b(?!\.? ?\d\d?d\b)")
-_NUMBER = re.compile(rf"({NUMBER})(?:\.(\d++))?+")
-_SCALED = re.compile(rf"({NUMBER}(?:\.\d++)?+)(?:([KMB])(?=\+)|([MB])(?= [a-z]{{3}}))")
+_CHAIN = lazy(r"\d{1,9}(?:-\d{1,9}){2,8}(?![\d-])")
+_DOTS = lazy(r"\d{1,5}(?:\.\d{1,5}){2,8}(?!\d|\.\d)")
+_SEASON = lazy(r"(1[1-9]\d\d|20\d\d)/(\d\d|\d{4})(?![\d/]|[.,]\d)")
+_YEARS = lazy(r"(1[1-9]\d\d|20\d\d)(?:-| - )('?)(\d{4}|\d\d?)(?![\d-]|[.,]\d|')")
+_RANGE = lazy(rf"({NUMBER}(?:\.\d++)?)(%?)(?:-| - )({NUMBER}(?:\.\d++)?)(?![\d-]|[.,/:]\d)")
+_VERSE = lazy(r"(\d{1,3}):(\d{1,3})(?:-(\d{1,3}))?(?![:\d])")
+_RATIO = lazy(r"(\d{1,9}(?:\.\d{1,9})?):(\d{1,9}(?:\.\d{1,9})?)(?![\d:])")
+_ORDINAL = lazy(rf"({NUMBER})(?:(?:st|nd|rd|th)|(?<=[123]\d)d|(?<=\d[23])d)\b", re.IGNORECASE)
+_PLURAL = lazy(r"(\d++)'?s\b(?!\.? ?\d\d?d\b)")
+_NUMBER = lazy(rf"({NUMBER})(?:\.(\d++))?+")
+_SCALED = lazy(rf"({NUMBER}(?:\.\d++)?+)(?:([KMB])(?=\+)|([MB])(?= [a-z]{{3}}))")
 _SCALES = {"K": "thousand", "M": "million", "B": "billion"}
-_CALIBER = re.compile(r"\.(\d\d)(?=[- ](?:cal|mag))", re.IGNORECASE)
-_POINT = re.compile(r"\.(\d++)")
-_LABEL_LETTER = re.compile(r"-([A-Z])(?![A-Za-z0-9'-])")
-_DIGITS = re.compile(r"\d++")
-_GROUP = re.compile(r"\+|\d++")
+_CALIBER = lazy(r"\.(\d\d)(?=[- ](?:cal|mag))", re.IGNORECASE)
+_POINT = lazy(r"\.(\d++)")
+_LABEL_LETTER = lazy(r"-([A-Z])(?![A-Za-z0-9'-])")
+_DIGITS = lazy(r"\d++")
+_GROUP = lazy(r"\+|\d++")
 
 
 def number(scan: Scanner, start: int) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from tts_kit.text import numbers
 from tts_kit.text.abbreviations import STARTERS
+from tts_kit.text.lazy import lazy
 from tts_kit.text.scanner import Scanner
 
 _COUNTED = frozenset(
@@ -23,10 +22,10 @@ _REGNAL = frozenset(
     "ptolemy ramses rameses cyrus edmund harold constantine justinian theodosius baudouin felipe "
     "juan carlos margaret boniface sixtus julius adrian celestine eugene honorius".split()
 )
-_NUMERAL = re.compile(r"([IVXLC]{1,9})('s)?(?![A-Za-z0-9'@_-])")
-_DOT = re.compile(r"\.(?= ?[a-z,;:(])")
+_NUMERAL = lazy(r"([IVXLC]{1,9})('s)?(?![A-Za-z0-9'@_-])")
+_DOT = lazy(r"\.(?= ?[a-z,;:(])")
 # What may follow "Charles I" where "I" is not the speaker.
-_AFTER_KING = re.compile(
+_AFTER_KING = lazy(
     r"[.,;:!?)\"']|\Z| (?:of|in|and|was|is|had|the|to|at|by|on|from|for|as|who|or|with|died|"
     r"became|ruled|reigned|did|his|her|a|,)\b"
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from tts_kit.text.lazy import lazy
+
 _PLAIN = {
     **{"mm": "millimeter", "cm": "centimeter", "dm": "decimeter", "m": "meter", "km": "kilometer"},
     **{"nm": "nanometer", "μm": "micrometer", "μg": "microgram", "μs": "microsecond"},
@@ -38,7 +40,7 @@ _IRREGULAR = {"foot": "feet", "inch": "inches"}
 # Words, or letters that mean something else: only where more than a space says that it is a unit.
 _AMBIGUOUS = frozenset("in A t c mo pt min h s l N cal sec".split())
 _NAMES = "|".join(map(re.escape, sorted(_PLAIN, key=len, reverse=True)))
-_UNIT = re.compile(
+_UNIT = lazy(
     rf"(?P<gap>[ -]?)(?P<name>{_NAMES})(?P<power>\^?[23](?!\d))?"
     rf"(?:/(?P<per>{_NAMES})(?P<per_power>\^?[23](?!\d))?)?(?![A-Za-z0-9^])(?P<dot>\.(?! ?\d))?"
 )
