@@ -13,12 +13,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from speak import SENTENCES
-
 from tts_kit.guards import Guards
 from tts_kit.runtime import Voice
 from tts_kit.voice import DECODER
 
+SENTENCES = (
+    "Come in.",
+    "The boats came home before the storm reached the harbour.",
+    "Nobody knew, at first, why the lights had gone out, or why the old clock in the hall had "
+    "stopped at seven, or who had left the door to the garden open all night.",
+)
 REPEATS = 5
 
 

@@ -1,3 +1,4 @@
+import importlib
 import sys
 from pathlib import Path
 
@@ -8,6 +9,14 @@ import vits
 from random_voice import SECONDS, write_random_voice
 
 from tts_kit.runtime import Voice
+
+
+BENCHMARKS = Path(train_acoustic.__file__).parent
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("*.py")))
+def test_all_it_needs_is_there(name: str) -> None:
+    importlib.import_module(name)
 
 
 def test_acoustic_training_is_measured(
