@@ -10,12 +10,12 @@ from random_voice import SECONDS, write_random_voice
 
 from tts_kit.runtime import Voice
 
-
 BENCHMARKS = Path(train_acoustic.__file__).parent
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("*.py")))
-def test_all_it_needs_is_there(name: str) -> None:
+def test_all_it_needs_is_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [name])
     importlib.import_module(name)
 
 
