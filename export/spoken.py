@@ -27,9 +27,10 @@ from tts_kit.progress import is_quiet
 from tts_kit.runtime import Audio, Voice
 
 STOP_STEPS, STOP_SHARE = 2, 0.02  # a quantized voice may end that much sooner or later
-# Of the sentences that end further off though they are read soundly: where the gate hesitates in a
-# trailing silence, rounding decides.
-STRAY_SHARE = 0.04
+# Of the sentences that may end further off, up to STRAY_MAX, though they are read soundly: where the
+# gate hesitates in a silence, rounding decides. Another seed moves every second ending by 5 %, and
+# one in twenty by 10 % (kathleen, 17 sentences, 4 seeds).
+STRAY_SHARE, STRAY_MAX = 0.1, 0.1
 SOUND_SHARE = 0.9  # of the sentences that a trained voice reads soundly
 UNTRAINED = "this voice is too little trained"
 
@@ -78,6 +79,12 @@ class Spoken:
         if self.voice.status != "ok":
             return f"is {self.voice.status}"
         return "; ".join(self.voice.faults)
+
+    @property
+    def strays(self) -> bool:
+        """Whether its only fault is an ending that another seed might have made as well."""
+        near = self.stop_difference <= STRAY_MAX * self.torch.steps
+        return bool(self.fault) and self.voice.sound and near
 
 
 def read_sentences() -> tuple[str, ...]:
@@ -165,7 +172,7 @@ def require_sound(spoken: Sequence[Spoken], *, profile: str) -> tuple[str, ...]:
     them and torch, and those too little trained, whose reading hangs on every last digit.
     """
     faults = [f"{s.text!r} {s.fault}" for s in spoken if s.fault]
-    failures = [f"{s.text!r} {s.fault}" for s in spoken if s.fault and not s.voice.sound]
+    failures = [f"{s.text!r} {s.fault}" for s in spoken if s.fault and not s.strays]
     too_coarse = failures or len(faults) > STRAY_SHARE * len(spoken)
     sound = sum(s.torch.sound for s in spoken)
     trained = sound >= SOUND_SHARE * len(spoken)
