@@ -27,9 +27,9 @@ from tts_kit.progress import is_quiet
 from tts_kit.runtime import Audio, Voice
 
 STOP_STEPS, STOP_SHARE = 2, 0.02  # a quantized voice may end that much sooner or later
-# Of the sentences that may end further off, up to STRAY_MAX, though they are read soundly: where the
-# gate hesitates in a silence, rounding decides. Another seed moves every second ending by 5 %, and
-# one in twenty by 10 % (kathleen, 17 sentences, 4 seeds).
+# Of the sentences that may end further off, up to STRAY_MAX, though they are read soundly: where
+# the gate hesitates in a silence, rounding decides. Another seed moves every second ending by 5 %,
+# and one in twenty by 10 % (kathleen, 17 sentences, 4 seeds).
 STRAY_SHARE, STRAY_MAX = 0.1, 0.1
 SOUND_SHARE = 0.9  # of the sentences that a trained voice reads soundly
 UNTRAINED = "this voice is too little trained"

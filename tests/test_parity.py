@@ -250,7 +250,7 @@ def test_an_untrained_voice_is_warned_of() -> None:
     (warning,) = require_sound([endless] * 2 + [sentence(9, 9)] * 8, profile="int8")
     assert warning.startswith("this voice is too little trained: it reads 8 of 10")
     assert require_sound([endless] + [sentence(9, 9)] * 9, profile="int8") == ()
-    wrong = sentence(100, 90)
+    wrong = sentence(100, 80)
     untrained = [endless] * 2 + [wrong] + [sentence(9, 9)] * 7
     first, second = require_sound(untrained, profile="int8")
     assert first == warning and "ends at step 90, torch at 100" in second
