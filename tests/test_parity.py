@@ -253,7 +253,7 @@ def test_an_untrained_voice_is_warned_of() -> None:
     wrong = sentence(100, 80)
     untrained = [endless] * 2 + [wrong] + [sentence(9, 9)] * 7
     first, second = require_sound(untrained, profile="int8")
-    assert first == warning and "ends at step 90, torch at 100" in second
+    assert first == warning and "ends at step 80, torch at 100" in second
     with pytest.raises(VoiceError, match="too coarse"):
         require_sound([endless] + [wrong] + [sentence(9, 9)] * 8, profile="int8")
 
