@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,9 @@ from click.testing import CliRunner
 
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.cli import main
-from tts_kit.config import AudioConfig
+from tts_kit.config import AudioConfig, HifiganConfig, Tacotron2Config
 from tts_kit.config_file import load_config
-from tts_kit.plain import from_dict
+from tts_kit.plain import from_dict, to_dict
 from tts_kit.voice import read_voice
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ljspeech"
@@ -183,8 +184,15 @@ def test_a_finetuning_configuration_fits_its_start(conf: Path) -> None:
     for name, model in (("tacotron2", "acoustic"), ("hifigan", "vocoder")):
         meta = open_checkpoint(RECIPE / "warmstart" / "kathleen" / name).meta
         wanted = getattr(config, model)
-        assert from_dict(type(wanted)(), meta[model]) == wanted
+        start = from_dict(type(wanted)(), meta[model])
+        assert _sizes(start) == _sizes(wanted)
         assert from_dict(AudioConfig(), meta["audio"]).mel_settings == config.audio.mel_settings
+
+
+def _sizes(model: Tacotron2Config | HifiganConfig) -> dict[str, Any]:
+    """Of a model's weights: how much is dropped in training is each training's own."""
+    free = ("encoder_dropout", "postnet_dropout", "rnn_dropout")
+    return {key: value for key, value in to_dict(model).items() if key not in free}
 
 
 @pytest.mark.parametrize(("stage", "name"), [("1", "tacotron2"), ("2", "hifigan")])
