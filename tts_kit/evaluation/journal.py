@@ -58,12 +58,13 @@ def open_journal(path: Path, *backends: object) -> Iterator[Journal]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         known = dict(_read(path))
-        with path.open("a", encoding="utf-8") as file:
-            if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-                file.write("\n")  # ends the line that was cut
-            yield Journal(file, known, settings)
+        file = path.open("a", encoding="utf-8")
+        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+            file.write("\n")  # ends the line that was cut
     except OSError as error:
         raise _unwritable(str(path), error) from error
+    with file:  # what goes wrong while it is open is not the journal's to explain
+        yield Journal(file, known, settings)
 
 
 def _read(path: Path) -> Iterator[tuple[str, ClipResult]]:
