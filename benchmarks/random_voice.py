@@ -77,7 +77,7 @@ def write_random_voice(
     torch.manual_seed(0)
     frontend = load_frontend("en_arpabet")
     model = reader(acoustic, frontend)
-    generator = Generator(AUDIO.n_mels, VOCODER_PRESETS[vocoder]).eval()
+    generator = Generator(AUDIO, VOCODER_PRESETS[vocoder]).eval()
     generator.fold_weight_norm()
     models = Models(model, generator, AUDIO, STREAM)
     static = vocoder_profile == "int8"

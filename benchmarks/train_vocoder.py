@@ -36,7 +36,7 @@ class Bench:
     def __init__(self, preset: str) -> None:
         torch.manual_seed(0)
         config = VOCODER_PRESETS[preset]
-        self.generator, self.judge = Generator(AUDIO.n_mels, config), Discriminators(config)
+        self.generator, self.judge = Generator(AUDIO, config), Discriminators(config)
         self.log_mel = LogMel(AUDIO)
         frames = TRAIN.segment_length // AUDIO.hop_length
         self.mel = torch.randn(BATCH, AUDIO.n_mels, frames)

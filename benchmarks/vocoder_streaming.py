@@ -45,7 +45,7 @@ def session(model: bytes) -> onnxruntime.InferenceSession:
 def ways(preset: str) -> dict[str, Call]:
     """Each way to vocode a chunk, as a function of its frames."""
     config = VOCODER_PRESETS[preset]
-    generator = Generator(AUDIO.n_mels, config).eval()
+    generator = Generator(AUDIO, config).eval()
     generator.fold_weight_norm()
     stateful = vocoder_graph(generator, AUDIO.n_mels)
     int8 = quantize_vocoder(stateful, config, [mel(16)], silence=AUDIO.silence)

@@ -24,7 +24,7 @@ AUDIO = AudioConfig()
 
 def session(preset: str) -> tuple[onnxruntime.InferenceSession, int, int]:
     """The exported vocoder, its context, its number of parameters."""
-    generator = Generator(AUDIO.n_mels, VOCODER_PRESETS[preset]).eval()
+    generator = Generator(AUDIO, VOCODER_PRESETS[preset]).eval()
     generator.fold_weight_norm()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -8,11 +8,14 @@ norm must be folded already.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from tts_kit.audio import FloatArray
+from tts_kit.config import PITCH_LAYERS, HifiganConfig
 from tts_kit.export.graph import GraphBuilder
+from tts_kit.export.source import SourceNodes
 from tts_kit.models.hifigan import (
     LAST_LEAKY_SLOPE,
     LEAKY_SLOPE,
@@ -20,7 +23,7 @@ from tts_kit.models.hifigan import (
     Generator,
     InverseSTFT,
 )
-from tts_kit.vocoder_states import vocoder_state_size, vocoder_states
+from tts_kit.vocoder_states import source_waits, vocoder_state_size, vocoder_states
 from tts_kit.voice import VOCODER
 
 VOCODER_FULL = "vocoder_full"
@@ -48,6 +51,7 @@ class _Streamed:
         self.config, self.head = generator.config, generator.inverse_stft
         self.weights = _arrays(generator)
         self.graph = GraphBuilder(VOCODER)
+        self.source = _source_nodes(self.graph, generator)
         self.n_mels = n_mels
         self.sizes = vocoder_states(generator.config, n_mels)
         self.states: dict[str, str] = {}  # flat (1, C * samples)
@@ -58,26 +62,84 @@ class _Streamed:
         x = graph.add("Unsqueeze", graph.input("mel", (1, self.n_mels, "F")), graph.ints(2))
         size = vocoder_state_size(config, self.n_mels)
         self._split(graph.input("state", (1, size)), size)
+        source = ""
+        if self.source is not None:
+            source = self._carried("source", self._source_wave(x))
+            x = self._delayed_mel(config.source_delay)
         x = self._conv(self._carried("conv_pre", x), "conv_pre")
         scale = 1.0  # of x, what the mean over blocks would multiply it by: left to the next layer
         for i, rate in enumerate(config.upsample_rates):
             x = self._carried(f"upsamplers.{i}", graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE))
             weight = scale * self.weights[f"upsamplers.{i}.weight"]
             x = self._upsample(x, weight, self.weights[f"upsamplers.{i}.bias"], rate)
+            if source:
+                x = graph.add("Add", x, self._source_conv(i, source))
             x = self._stage(self._carried(f"stages.{i}", x), f"stages.{i}")
             scale = 1.0 / len(config.resblock_kernels)
         x = graph.add("LeakyRelu", x, alpha=LAST_LEAKY_SLOPE)
         x = self._carried("conv_post", x)
         if self.head is None:
-            x = graph.add("Tanh", self._wave_conv(x, scale))
+            x = self._wave_conv(x, scale)
         else:
             x = self._inverse_stft(self.head, self._conv(x, "conv_post", scale=scale))
+        if self.source is not None:
+            x = self.source.added(x, self._waiting(source, source_waits(config).wave))
+        if self.head is None:
+            x = graph.add("Tanh", x)
         x = self._carried("delay", x)
         if samples := self.sizes["delay"][1]:
             x = self._slice(x, 0, -samples)
         graph.output(graph.add("Squeeze", x, graph.ints(1, 2)), "wav", (1, "T"))
         flat = [self.next_states[name] for name in self.states]
         graph.output(graph.add("Concat", *flat, axis=1), "next_state", (1, size))
+
+    def _source_wave(self, mel: str) -> str:
+        """(1, n_mels, 1, F) to (1, SOURCE_CHANNELS, 1, F * hop), PITCH_LAYERS frames and
+        ``source_lag`` samples behind."""
+        nodes, config, graph = self.source, self.config, self.graph
+        assert nodes is not None
+        self.mel = self._carried("mel", mel)
+        pitch = _pitch(graph, self.weights, mel, lambda x, name: self._carried(name, x), padding=0)
+        excitation = nodes.excitation(pitch, self.states["elapsed"], self.states["phase"])
+        self.next_states |= {"elapsed": excitation.elapsed, "phase": excitation.phase}
+        flat = graph.add("Concat", excitation.pulses, excitation.noise, axis=1)
+        flat = self._slice(self._carried("flat", flat), 0, -config.source_lag)
+        pulses, noise = graph.split("Split", flat, outputs=2, axis=1)
+
+        mixed, edge = self._carried("excitation", excitation.mixed), config.source_frames
+        if early := 2 * edge * config.hop_length - config.source_lag:
+            mixed = self._slice(mixed, 0, -early)
+        shaped = nodes.shape(nodes.spectrum(mixed), self._delayed_mel(edge))
+        waves, overlap = nodes.waves(shaped), self.sizes["overlap"][1]
+        before = graph.add("Reshape", self.states["overlap"], graph.ints(1, 1, 1, overlap))
+        begun = graph.add("Add", self._slice(waves, 0, overlap), before)
+        waves = graph.add("Concat", begun, self._slice(waves, overlap, _END), axis=3)
+        later = self._slice(waves, -overlap, _END)
+        self.next_states["overlap"] = graph.add("Reshape", later, graph.ints(1, overlap))
+        return nodes.channels(self._slice(waves, 0, -overlap), pulses, noise)
+
+    def _delayed_mel(self, frames: int) -> str:
+        """(1, n_mels, 1, F), PITCH_LAYERS and ``frames`` behind."""
+        behind = PITCH_LAYERS + frames
+        return self._slice(self.mel, self.sizes["mel"][1] - behind, -behind)
+
+    def _waiting(self, source: str, wait: int, before: int = 0, after: int = 0) -> str:
+        """``source`` for a signal that it waits for, from ``before`` samples earlier to ``after``
+        later."""
+        start, end = self.sizes["source"][1] - wait - before, after - wait
+        assert start >= 0 and end <= 0
+        return self._slice(source, start, end or _END)
+
+    def _source_conv(self, stage: int, source: str) -> str:
+        """What is added to an upsampled signal (1, C, 1, T)."""
+        stride, kernel, padding = self.config.source_convs[stage]
+        wait = source_waits(self.config).upsampled[stage]
+        source = self._waiting(source, wait, padding, kernel - padding - stride)
+        weight, bias = (self.weights[f"source_convs.{stage}.{part}"] for part in ("weight", "bias"))
+        weight_name = self.graph.constant(weight[:, :, None])
+        return self.graph.add(
+            "Conv", source, weight_name, self.graph.constant(bias), strides=[1, stride]
+        )
 
     def _split(self, state: str, size: int) -> None:
         parts = {name: c * n for name, (c, n) in self.sizes.items() if n}
@@ -185,6 +247,8 @@ def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
     config, weights = generator.config, _arrays(generator)
     graph = GraphBuilder(VOCODER_FULL)
     x = graph.add("Unsqueeze", graph.input("mel", (1, n_mels, "F")), graph.ints(2))
+    nodes = _source_nodes(graph, generator)
+    source = "" if nodes is None else _full_source(graph, nodes, config, weights, x)
     x = graph.conv(x, weights["conv_pre.weight"], weights["conv_pre.bias"], padding=3)
     upsamplings = zip(config.upsample_rates, config.upsample_kernels, strict=True)
     for i, (rate, kernel) in enumerate(upsamplings):
@@ -196,6 +260,17 @@ def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
             strides=[1, rate],
             pads=[0, (kernel - rate) // 2, 0, (kernel - rate) // 2],
         )
+        if source:
+            stride, _, padding = config.source_convs[i]
+            added = graph.add(
+                "Conv",
+                source,
+                graph.constant(weights[f"source_convs.{i}.weight"][:, :, None]),
+                graph.constant(weights[f"source_convs.{i}.bias"]),
+                strides=[1, stride],
+                pads=[0, padding, 0, padding],
+            )
+            x = graph.add("Add", x, added)
         blocks = [
             _full_resblock(graph, weights, x, f"stages.{i}.blocks.{j}", dilations)
             for j, dilations in enumerate(config.resblock_dilations)
@@ -205,9 +280,7 @@ def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
     x = graph.add("LeakyRelu", x, alpha=LAST_LEAKY_SLOPE)
     x = graph.conv(x, weights["conv_post.weight"], weights["conv_post.bias"], padding=3)
     head = generator.inverse_stft
-    if head is None:
-        x = graph.add("Tanh", x)
-    else:
+    if head is not None:
         x = graph.add(
             "ConvTranspose",
             _spectrum(graph, x),
@@ -215,8 +288,58 @@ def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
             strides=[1, head.hop],
             pads=[0, head.padding, 0, head.padding],
         )
+    if nodes is not None:
+        x = nodes.added(x, source)
+    if head is None:
+        x = graph.add("Tanh", x)
     graph.output(graph.add("Squeeze", x, graph.ints(1, 2)), "wav", (1, "T"))
     return graph.build()
+
+
+def _source_nodes(graph: GraphBuilder, generator: Generator) -> SourceNodes | None:
+    source = generator.source
+    return None if source is None else SourceNodes(graph, source)
+
+
+def _full_source(
+    graph: GraphBuilder,
+    nodes: SourceNodes,
+    config: HifiganConfig,
+    weights: dict[str, FloatArray],
+    mel: str,
+) -> str:
+    """``mel`` (1, n_mels, 1, F) to (1, SOURCE_CHANNELS, 1, F * hop)."""
+    pitch = _pitch(graph, weights, mel, lambda x, _: x, padding=1)
+    elapsed, phase = (
+        graph.constant(np.array([[value]], dtype=np.float32)) for value in (PITCH_LAYERS, 0.0)
+    )
+    excitation = nodes.excitation(pitch, elapsed, phase)
+    edge = (config.source_n_fft - config.hop_length) // 2
+    silence = graph.constant(np.zeros((1, 1, 1, edge), dtype=np.float32))
+    mixed = graph.add("Concat", silence, excitation.mixed, silence, axis=3)
+    waves = nodes.waves(nodes.shape(nodes.spectrum(mixed), mel))
+    shaped = graph.add("Slice", waves, graph.ints(edge), graph.ints(-edge), graph.ints(3))
+    return nodes.channels(shaped, excitation.pulses, excitation.noise)
+
+
+def _pitch(
+    graph: GraphBuilder,
+    weights: dict[str, FloatArray],
+    mel: str,
+    before: Callable[[str, str], str],
+    *,
+    padding: int,
+) -> str:
+    """``mel`` (1, n_mels, 1, F) to pitch (1, 2, 1, F); ``before`` is what a layer, by its name,
+    does with its input first."""
+    pitch = mel
+    for i in range(PITCH_LAYERS):
+        if i:
+            pitch = graph.add("LeakyRelu", pitch, alpha=LEAKY_SLOPE)
+        name = f"pitch.convs.{i}"
+        weight, bias = (weights[f"{name}.{part}"] for part in ("weight", "bias"))
+        pitch = graph.conv(before(pitch, name), weight, bias, padding=padding)
+    return pitch
 
 
 def _full_resblock(

@@ -159,7 +159,7 @@ def load_generator(checkpoint: Checkpoint) -> Generator:
         raise CheckpointError(f"{checkpoint.folder} is no HiFi-GAN checkpoint")
     config = from_dict(HifiganConfig(), meta["vocoder"])
     audio = from_dict(AudioConfig(), meta["audio"])
-    generator = Generator(audio.n_mels, config)
+    generator = Generator(audio, config)
     generator.load_state_dict(checkpoint.trained("generator"))
     generator.fold_weight_norm()
     return generator.eval()

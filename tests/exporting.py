@@ -96,7 +96,7 @@ def save_pair(
         },
         keep=1,
     )
-    generator = Generator(audio.n_mels, vocoder)
+    generator = Generator(audio, vocoder)
     lively(generator)
     save_checkpoint(
         folder / "hifigan",

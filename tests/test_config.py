@@ -220,7 +220,7 @@ def averaging(network: nn.Module) -> nn.Module:
 def test_vocoder_context_is_the_measured_receptive_field(preset: str) -> None:
     config = dataclasses.replace(VOCODER_PRESETS[preset], channels=16)  # width does not matter
     assert config.context == VOCODER_PRESETS[preset].context
-    generator = Generator(2, config)
+    generator = Generator(AudioConfig(n_mels=2), config)
     generator.fold_weight_norm()
     frames = 2 * config.context + 9
     reach = measured_reach(averaging(generator), 2, frames, config.hop_length)
@@ -250,7 +250,7 @@ def test_acoustic_presets_have_their_size(preset: str, least: float, most: float
     [("v1", 13.92), ("v2", 0.92), ("v3", 1.46)],  # the paper's table 1
 )
 def test_vocoder_presets_have_the_papers_size(preset: str, millions: float) -> None:
-    generator = Generator(80, VOCODER_PRESETS[preset])
+    generator = Generator(AudioConfig(), VOCODER_PRESETS[preset])
     generator.fold_weight_norm()
     assert parameters(generator) == pytest.approx(millions, abs=0.01)
 

@@ -11,7 +11,7 @@ from conftest import RECIPE
 from tts_kit.audio import FloatArray, read_audio, resample, to_pcm16
 from tts_kit.evaluation.bootstrap import estimate, paired_difference
 from tts_kit.evaluation.copies import SAME, fingerprint_of, similarity
-from tts_kit.evaluation.pitch import pitch_errors, track_f0
+from tts_kit.evaluation.pitch import pitch_errors
 from tts_kit.evaluation.results import Ratio
 from tts_kit.evaluation.spectra import (
     HEARING,
@@ -21,6 +21,7 @@ from tts_kit.evaluation.spectra import (
     warp,
 )
 from tts_kit.evaluation.word_errors import reference_words, text_errors
+from tts_kit.pitch import track_f0
 
 RATE = HEARING.sample_rate
 
@@ -141,7 +142,7 @@ def test_pitch_is_found_where_there_is_voice() -> None:
     f0 = np.concatenate(
         (np.zeros(8000), np.full(8000, 110.0), np.zeros(4000), np.full(8000, 220.0))
     )
-    found = track_f0(voice(f0))
+    found = track_f0(voice(f0), HEARING)
     assert len(found) == len(f0) // HEARING.hop_length
     wanted = f0[HEARING.hop_length // 2 :: HEARING.hop_length]
     inside = np.convolve(np.diff(wanted, prepend=0) != 0, np.ones(9), "same") == 0
@@ -166,7 +167,7 @@ def test_pitch_errors_have_the_planted_size() -> None:
 def test_a_raised_voice_is_measured_end_to_end() -> None:
     tone = np.full(16000, 150.0)
     path = np.stack((np.arange(100), np.arange(100)), axis=1)
-    found = pitch_errors(track_f0(voice(tone)), track_f0(voice(1.1 * tone)), path)
+    found = pitch_errors(track_f0(voice(tone), HEARING), track_f0(voice(1.1 * tone), HEARING), path)
     assert found.log_f0_rmse == pytest.approx(math.log(1.1), abs=0.01)
 
 

@@ -79,7 +79,8 @@ def test_a_published_generator_computes_the_same(h: dict[str, Any], tmp_path: Pa
     import_checkpoint(tmp_path / "files" / "g_02500000", tmp_path / "run", options=OPTIONS)
     checkpoint = open_checkpoint(tmp_path / "run")
     assert checkpoint.step == 2_500_000
-    generator = Generator(80, from_dict(HifiganConfig(), checkpoint.meta["vocoder"])).eval()
+    config = from_dict(HifiganConfig(), checkpoint.meta["vocoder"])
+    generator = Generator(AudioConfig(), config).eval()
     generator.load_state_dict(checkpoint.trained("generator"))
     mel = torch.randn(1, 80, 6, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():

@@ -86,7 +86,7 @@ def exported(profile: str) -> Iterator[tuple[str, bytes]]:
             yield name, data if profile == "fp32" else store_as_fp16(data)
     for preset in VOCODER_PRESETS.values():
         config = dataclasses.replace(preset, channels=32)
-        generator = Generator(mels, config)
+        generator = Generator(AudioConfig(n_mels=mels), config)
         generator.fold_weight_norm()
         graph = vocoder_graph(generator.eval(), mels)
         if profile == "fp32":

@@ -321,7 +321,7 @@ def generator(request: pytest.FixtureRequest) -> Generator:
     """Of the layout of each preset, but narrow."""
     config = dataclasses.replace(VOCODER_PRESETS[request.param], channels=32)
     torch.manual_seed(0)
-    generator = Generator(MELS, config)
+    generator = Generator(AudioConfig(n_mels=MELS), config)
     for module in generator.modules():
         if is_parametrized(module):
             module.weight = 3.0 * nn.init.xavier_normal_(torch.empty_like(module.weight))
@@ -363,7 +363,7 @@ def test_vocode_equals_the_generator_on_pieces_with_their_context(generator: Gen
 
 def test_weights_start_small_but_the_first_convolutions() -> None:
     torch.manual_seed(0)
-    generator = Generator(80, VOCODER_PRESETS["v2"])
+    generator = Generator(AudioConfig(), VOCODER_PRESETS["v2"])
     for module in (generator.conv_post, *generator.upsamplers):
         assert float(module.weight.detach().std()) == pytest.approx(0.01, rel=0.1)
 

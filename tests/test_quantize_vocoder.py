@@ -42,7 +42,7 @@ AUDIO = AudioConfig()
 def generator() -> Generator:
     checkpoint = open_checkpoint(RECIPE / "warmstart" / "kathleen" / "hifigan")
     config = from_dict(HifiganConfig(), checkpoint.meta["vocoder"])
-    generator = Generator(AUDIO.n_mels, config)
+    generator = Generator(AUDIO, config)
     generator.load_state_dict(checkpoint.trained("generator"))
     generator.fold_weight_norm()
     return generator.eval()
@@ -128,7 +128,7 @@ def test_only_residual_blocks_are_integers(model: bytes, quantized: bytes) -> No
 def test_a_channel_without_weights_keeps_its_bias(generator: Generator) -> None:
     config = replace(generator.config, channels=16)
     torch.manual_seed(0)
-    small = Generator(4, config).eval()
+    small = Generator(AudioConfig(n_mels=4), config).eval()
     small.fold_weight_norm()
     with torch.no_grad():
         convolution = small.get_submodule("stages.0.blocks.0.dilated.0")

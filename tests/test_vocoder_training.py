@@ -162,7 +162,7 @@ def test_the_mel_loss_alone_before_the_discriminators_start(
     conf = write_conf(tmp_path / "c.yaml", tiny_config, vocoder=train)
     vocoder.train(RunOptions(conf, practice_data, tmp_path / "run"))
     torch.manual_seed(load_config(conf).train.vocoder.seed)
-    Generator(tiny_config.audio.n_mels, tiny_config.vocoder)  # draws before the discriminators
+    Generator(tiny_config.audio, tiny_config.vocoder)  # draws before the discriminators
     fresh = vocoder.Discriminators(tiny_config.vocoder).state_dict()
     after = open_checkpoint(tmp_path / "run").weights("discriminators")
     assert same(fresh, after) == (start > 0)
@@ -206,7 +206,7 @@ def test_the_average_is_validated_exported_and_finetuned_from(
     average, last = checkpoint.weights("generator_ema"), checkpoint.weights("generator")
     assert not same(average, last)
     assert same(validated[-1], average)
-    wanted = Generator(tiny_config.audio.n_mels, tiny_config.vocoder)
+    wanted = Generator(tiny_config.audio, tiny_config.vocoder)
     wanted.load_state_dict(average)
     wanted.fold_weight_norm()
     assert same(load_generator(checkpoint).state_dict(), wanted.state_dict())

@@ -12,6 +12,8 @@ from typing import Any
 
 from tts_kit.errors import ConfigError
 
+SOURCE_CHANNELS = 3  # of a vocoder's source: pulses and noise as the mel has them, and both flat
+PITCH_LAYERS = 4  # convolutions that read the pitch off a mel, of kernel 3
 MAX_WINDOW = 64  # tokens on either side; a decoder step costs more with a wider window
 
 
@@ -154,6 +156,10 @@ class HifiganConfig:
     # Inverse STFT as the last layer (iSTFTNet, Kaneko et al. 2022); in samples, 0: none.
     istft_n_fft: int = 0
     istft_hop: int = 0
+    # A source (models.source): the window in samples that brings its excitation into the mel's
+    # shape, which must be audio.n_fft, and the width of the network that reads the pitch. 0: none.
+    source_n_fft: int = 0
+    pitch_channels: int = 64
 
     def __post_init__(self) -> None:
         require(self.resblock in (1, 2), "vocoder.resblock must be 1 or 2")
@@ -190,6 +196,12 @@ class HifiganConfig:
             n_fft == hop == 0 or (0 < 2 * hop <= n_fft and n_fft % hop == 0 and hop % 2 == 0),
             "vocoder.istft_hop must be even and istft_n_fft 2, 3, ... times as long, or both 0",
         )
+        window = self.source_n_fft
+        require(
+            window == 0 or (window >= 2 * self.hop_length and window % self.hop_length == 0),
+            "vocoder.source_n_fft must be 2, 3, ... times the hop length, or 0",
+        )
+        require(self.pitch_channels >= 1, "vocoder.pitch_channels must be at least 1")
 
     @property
     def upsamplings(self) -> list[tuple[int, int]]:
@@ -218,7 +230,41 @@ class HifiganConfig:
             padding = (kernel - rate) // 2
             first = -((reach - first + kernel - 1 - padding) // rate)
             last = (last + reach + padding) // rate
-        return max(-first, last) + 3  # conv_pre has kernel 7
+        context = max(-first, last) + 3  # conv_pre has kernel 7
+        return context + (PITCH_LAYERS + self.source_delay if self.source_n_fft else 0)
+
+    @property
+    def source_frames(self) -> int:
+        """Whole frames that a window of the source looks ahead."""
+        return -(-(self.source_n_fft - self.hop_length) // (2 * self.hop_length))
+
+    @property
+    def source_lag(self) -> int:
+        """Samples by which a stream's source is behind its excitation: what a window looks ahead,
+        and what later ones still add."""
+        edge = (self.source_n_fft - self.hop_length) // 2
+        return edge + self.source_frames * self.hop_length
+
+    @property
+    def source_delay(self) -> int:
+        """Mel frames that the network waits in a stream besides those of the pitch, so that the
+        source is there when the first upsampled signal is."""
+        rate, kernel = self.upsamplings[0]
+        stride, width, padding = self.source_convs[0]
+        lag = (3 * rate + (kernel - rate) // 2 + 1) * stride
+        return max(0, -(-(self.source_lag + width - padding - lag) // self.hop_length))
+
+    @property
+    def source_convs(self) -> list[tuple[int, int, int]]:
+        """Stride, kernel and padding of the convolution that brings the source to each stage;
+        nothing without one."""
+        if not self.source_n_fft:
+            return []
+        strides = [
+            math.prod(self.upsample_rates[i + 1 :]) * (self.istft_hop or 1)
+            for i in range(len(self.upsample_rates))
+        ]
+        return [(s, 2 * s, s // 2) if s % 2 == 0 else (s, 7 * s, 3 * s) for s in strides]
 
     @property
     def unit_reaches(self) -> tuple[tuple[int, ...], ...]:

@@ -47,6 +47,12 @@ class Config:
             f"vocoder.upsample_rates (times istft_hop) multiply to {self.vocoder.hop_length}, "
             f"but audio.hop_length is {self.audio.hop_length}; make them equal",
         )
+        require(
+            self.vocoder.source_n_fft in (0, self.audio.n_fft)
+            and (not self.vocoder.source_n_fft or self.audio.win_length == self.audio.n_fft),
+            f"vocoder.source_n_fft is {self.vocoder.source_n_fft}: make it 0, or the same as "
+            f"audio.n_fft ({self.audio.n_fft}) and audio.win_length",
+        )
         reductions, last = self.train.acoustic.reductions, self.acoustic.reduction
         require(
             not reductions or reductions[-1][1] == last,

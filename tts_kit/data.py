@@ -20,6 +20,7 @@ from tts_kit.config import AudioConfig, TextConfig
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError
 from tts_kit.manifests import AUDIO, MANIFESTS, Clip, read_clip_bytes, read_manifest
 from tts_kit.mel import LogMel
+from tts_kit.pitch import track_f0
 from tts_kit.plain import to_dict
 from tts_kit.text import Frontend, load_frontend, read_lexicon
 
@@ -86,6 +87,10 @@ class ClipAudio:
         """(n_mels, F)."""
         return torch.from_numpy(self._kept(index, "mel", self._mel))
 
+    def f0(self, index: int) -> Tensor:
+        """(F,) in Hz, 0 where unvoiced. A fifth of a second's work a clip."""
+        return torch.from_numpy(self._kept(index, "f0", self._f0))
+
     def _kept(self, index: int, kind: str, make: Callable[[int], FloatArray]) -> FloatArray:
         if self._cache is None:
             return make(index)
@@ -99,6 +104,10 @@ class ClipAudio:
                 f"{clip.path} has {len(wav)} samples, not {clip.n_samples}: run stage 0"
             )
         return wav[: len(wav) // self.audio.hop_length * self.audio.hop_length]
+
+    def _f0(self, index: int) -> FloatArray:
+        f0 = track_f0(np.array(self.wav(index)), self.audio)
+        return np.nan_to_num(f0).astype(np.float32)
 
     def _mel(self, index: int) -> FloatArray:
         mel: FloatArray = self._log_mel(torch.from_numpy(self.wav(index)).unsqueeze(0))[0].numpy()
@@ -128,8 +137,7 @@ class VocoderDataset(Dataset[tuple[str, Tensor, Tensor]]):
 
     def __getitem__(self, at: Position) -> tuple[str, Tensor, Tensor]:
         clip, hop_length = self.audio.clips[at.clip], self.audio.audio.hop_length
-        wav = torch.from_numpy(self.audio.wav(at.clip))
-        mel = self.audio.mel(at.clip) if self.mels is None else read_mel(self.mels, clip.id)
+        wav, mel = torch.from_numpy(self.audio.wav(at.clip)), self.input_mel(at.clip)
         if mel.shape[1] * hop_length != len(wav):
             raise CheckpointError(
                 f"the dumped mel of {clip.id} has {mel.shape[1]} frames, its audio "
@@ -141,6 +149,12 @@ class VocoderDataset(Dataset[tuple[str, Tensor, Tensor]]):
         segment = mel[:, start : start + self.frames]
         samples = wav[start * hop_length : (start + self.frames) * hop_length]
         return clip.id, segment, samples
+
+    def input_mel(self, index: int) -> Tensor:
+        """The whole mel (n_mels, F) of a clip."""
+        if self.mels is None:
+            return self.audio.mel(index)
+        return read_mel(self.mels, self.audio.clips[index].id)
 
 
 def read_mel(folder: Path, clip_id: str) -> Tensor:

@@ -62,7 +62,7 @@ def read(
     """``data`` is what ``file`` holds; ``config`` is their config.json, by default beside it."""
     audio, sizes = _settings(config or file.parent / CONFIG)
     with torch.device("meta"):
-        wanted = Generator(audio.n_mels, sizes).state_dict()
+        wanted = Generator(audio, sizes).state_dict()
     found = state_dict_of(file, data, "generator")
     names = _generator_rules(sizes)
     networks: dict[str, StateDict] = {

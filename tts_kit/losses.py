@@ -11,6 +11,10 @@ from torch.nn import functional as F
 from tts_kit.models.discriminators import Judgement
 from tts_kit.models.tacotron2 import Tacotron2Output, length_mask
 
+# FFT, hop and window in samples (Yamamoto et al. 2020, arXiv:1910.11480, table 1).
+STFT_RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
+_STFT_FLOOR = 1e-3  # of a magnitude: far below the noise of any recording
+
 
 class Tacotron2Losses(NamedTuple):
     """Sums over the valid elements of a batch and how many there are, so that several processes
@@ -111,3 +115,19 @@ def feature_matching_loss(real: list[Judgement], fake: list[Judgement]) -> Tenso
         for r, f in zip(judged_real.features, judged_fake.features, strict=True)
     ]
     return torch.stack(terms).sum()
+
+
+def stft_loss(fake: Tensor, real: Tensor) -> Tensor:
+    """Spectral convergence and distance of log-magnitudes of waves (B, T), the mean over
+    STFT_RESOLUTIONS (Parallel WaveGAN, Yamamoto et al. 2020, equations 4 to 6)."""
+    losses = []
+    for n_fft, hop, window in STFT_RESOLUTIONS:
+        ramp = torch.hann_window(window, device=real.device)
+        a, b = (
+            torch.stft(x.float(), n_fft, hop, window, ramp, return_complex=True).abs()
+            for x in (fake, real)
+        )
+        convergence = (a - b).norm() / b.norm().clamp(min=_STFT_FLOOR)
+        logs = (a.clamp(min=_STFT_FLOOR).log() - b.clamp(min=_STFT_FLOOR).log()).abs().mean()
+        losses.append(convergence + logs)
+    return torch.stack(losses).mean()

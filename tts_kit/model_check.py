@@ -34,9 +34,12 @@ MAX_NUMBER = 1 << 20  # in shapes and the like
 MAX_ATTRIBUTE = 1 << 16
 END = (1 << 31) - 1  # from here on a slice means "up to the end"
 
-_FLOAT, _UINT8, _INT8, _INT32, _INT64, _BOOL, _FLOAT16 = 1, 2, 3, 6, 7, 9, 10
+_FLOAT, _UINT8, _INT8, _INT32, _INT64, _BOOL, _FLOAT16, _DOUBLE = 1, 2, 3, 6, 7, 9, 10, 11
 _TYPES = {_FLOAT: "float32", _INT64: "int64"}  # of inputs and outputs
-_ITEM_SIZES = {_FLOAT: 4, _UINT8: 1, _INT8: 1, _INT32: 4, _INT64: 8, _BOOL: 1, _FLOAT16: 2}
+_ITEM_SIZES = {
+    **{_FLOAT: 4, _UINT8: 1, _INT8: 1, _INT32: 4, _INT64: 8, _BOOL: 1, _FLOAT16: 2},
+    _DOUBLE: 8,
+}
 _VARINT_ENDS = bytes(range(128))
 _ATTRIBUTE_TYPES = {"f": 1, "i": 2, "s": 3, "g": 5, "ints": 7}  # onnx.AttributeProto.type
 

@@ -8,7 +8,8 @@ Operator = tuple[str, str]  # domain (empty: ONNX's own) and type
 
 LOOP: Operator = ("", "Loop")
 _PLAIN = (
-    *("Add", "ConstantOfShape", "Cos", "Equal", "Exp", "Identity", "LessOrEqual", "Log", "MatMul"),
+    *("Add", "ConstantOfShape", "Cos", "CumSum", "Div", "Equal", "Exp", "Floor", "GreaterOrEqual"),
+    *("Identity", "LessOrEqual", "Log", "MatMul", "Sqrt", "Sub"),
     *("Max", "Min", "Mul", "Pad", "Relu", "Reshape", "Sigmoid", "Sin", "Slice", "Squeeze", "Sum"),
     *("Tanh", "Unsqueeze", "DynamicQuantizeLinear", "MatMulInteger"),
     "QuantizeLinear",
@@ -36,8 +37,7 @@ EXPORTED: dict[Operator, tuple[str, ...]] = {
 }
 # Element by element, as those above.
 SPARE: dict[Operator, tuple[str, ...]] = {
-    ("", op): ()
-    for op in ("And", "Div", "Greater", "GreaterOrEqual", "Less", "Not", "Or", "Sub", "Where")
+    ("", op): () for op in ("And", "Greater", "Less", "Not", "Or", "Where")
 }
 ATTRIBUTES = {**EXPORTED, **SPARE}
 
@@ -61,5 +61,6 @@ CHEAP = frozenset(
 )
 # Element by element: one number comes of one number each.
 ELEMENTWISE = frozenset(
-    ("Cast", "Equal", "Identity", "LessOrEqual", *(operator[1] for operator in SPARE))
+    ("Cast", "Div", "Equal", "GreaterOrEqual", "Identity", "LessOrEqual", "Sub")
+    + tuple(operator[1] for operator in SPARE)
 )

@@ -36,16 +36,15 @@ _EDGE = dataclasses.replace(
     msd_channels=(16, 32, 64, 128, 128, 128, 128),
     msd_groups=(1, 4, 8, 8, 8, 8, 1),
 )
+_EDGE_ISTFT = dataclasses.replace(
+    _EDGE, upsample_rates=(8, 8), upsample_kernels=(16, 16), istft_n_fft=16, istft_hop=4
+)
 VOCODER_PRESETS: dict[str, HifiganConfig] = {
     "v1": HifiganConfig(),
     "v2": _V2,
     "v3": _V3,
     "edge": _EDGE,
-    "edge-istft": dataclasses.replace(
-        _EDGE,
-        upsample_rates=(8, 8),
-        upsample_kernels=(16, 16),
-        istft_n_fft=16,
-        istft_hop=4,
-    ),
+    "edge-nsf": dataclasses.replace(_EDGE, source_n_fft=1024),
+    "edge-istft": _EDGE_ISTFT,
+    "edge-istft-nsf": dataclasses.replace(_EDGE_ISTFT, source_n_fft=1024),
 }

@@ -37,6 +37,8 @@ class TrainConfig:
     alignment_warning_step: int = 5000  # from here on a validation without alignment warns
     segment_length: int = 8192  # samples a clip and update (vocoder)
     mel_weight: float = 45.0  # vocoder: mel loss
+    pitch_steps: int = 3000  # vocoder with a source: updates of its pitch reader, at the start
+    stft_weight: float = 0.0  # vocoder: spectra of several resolutions, beside the mel loss
     feature_weight: float = 2.0  # vocoder: feature matching
     adversarial_start: int = 0  # vocoder: first step with discriminators, mel loss alone before
     ema: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0: none

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tts_kit.config import HifiganConfig
+from typing import NamedTuple
+
+from tts_kit.config import PITCH_LAYERS, SOURCE_CHANNELS, HifiganConfig
 
 
 def vocoder_states(config: HifiganConfig, n_mels: int) -> dict[str, tuple[int, int]]:
@@ -10,25 +12,76 @@ def vocoder_states(config: HifiganConfig, n_mels: int) -> dict[str, tuple[int, i
     the rate of the layer that reads them. All start as zeros.
 
     Each layer is computed as soon as its last input is there, so its output lags by what it
-    looks ahead; ``delay`` fills the sum of that up to ``context`` whole frames.
+    looks ahead; ``delay`` fills the sum of that up to ``context`` whole frames. With a source the
+    mel waits for its pitch, and then whoever is first, network or source, for the other.
     """
     widths = [config.channels // 2**i for i in range(len(config.upsample_rates) + 1)]
     longest = max(sum(units) for units in config.unit_reaches)
-    states, lag = {"conv_pre": (n_mels, 6)}, 3
+    lag = vocoder_lags(config).wave
+    states: dict[str, tuple[int, int]] = {}
+    if config.source_n_fft:
+        states |= _source_states(config, n_mels)
+        lag += (PITCH_LAYERS + config.source_delay) * config.hop_length
+    states["conv_pre"] = (n_mels, 6)
     for i, (rate, kernel) in enumerate(config.upsamplings):
         states[f"upsamplers.{i}"] = (widths[i], -(-kernel // rate) - 1)
         states |= _stage_states(config, i, widths[i + 1], longest)
-        lag = lag * rate + (kernel - rate) // 2 + longest
     states["conv_post"] = (widths[-1], 6)
-    lag += 3
     if config.istft_hop:  # the window's first sample is 0
         states["inverse_stft"] = (
             config.istft_n_fft + 2,
             config.istft_n_fft // config.istft_hop - 1,
         )
-        lag = lag * config.istft_hop + (config.istft_n_fft - config.istft_hop) // 2 - 1
     states["delay"] = (1, config.context * config.hop_length - lag)
     return states
+
+
+class Lags(NamedTuple):
+    """How far signals are behind the mel that the network takes, in samples of the wave."""
+
+    upsampled: tuple[int, ...]  # each, before its residual blocks
+    wave: int  # before ``delay``
+
+
+def vocoder_lags(config: HifiganConfig) -> Lags:
+    """Of a stream."""
+    longest = max(sum(units) for units in config.unit_reaches)
+    upsampled, lag, samples = [], 3, config.hop_length
+    for rate, kernel in config.upsamplings:
+        samples //= rate
+        lag = lag * rate + (kernel - rate) // 2
+        upsampled.append(lag * samples)
+        lag += longest
+    lag += 3
+    if config.istft_hop:
+        lag = lag * config.istft_hop + (config.istft_n_fft - config.istft_hop) // 2 - 1
+    return Lags(tuple(upsampled), lag)
+
+
+def source_waits(config: HifiganConfig) -> Lags:
+    """Samples that a source waits for each of these signals."""
+    lags = vocoder_lags(config)
+    early = config.source_delay * config.hop_length - config.source_lag
+    return Lags(tuple(lag + early for lag in lags.upsampled), lags.wave + early)
+
+
+def _source_states(config: HifiganConfig, n_mels: int) -> dict[str, tuple[int, int]]:
+    """``elapsed`` counts frames from the start on, ``mel`` waits as told above, ``flat`` holds
+    pulses and noise until they are shaped, ``overlap`` what a window adds to later samples."""
+    widths = [n_mels, *[config.pitch_channels] * (PITCH_LAYERS - 1)]
+    waits = source_waits(config)
+    paddings = [padding for _, _, padding in config.source_convs]
+    kept = [wait + padding for wait, padding in zip(waits.upsampled, paddings, strict=True)]
+    return {
+        **{f"pitch.convs.{i}": (width, 2) for i, width in enumerate(widths)},
+        "elapsed": (1, 1),
+        "phase": (1, 1),
+        "mel": (n_mels, PITCH_LAYERS + max(config.source_frames, config.source_delay)),
+        "excitation": (1, config.source_lag),
+        "overlap": (1, config.source_n_fft - config.hop_length),
+        "flat": (SOURCE_CHANNELS - 1, config.source_lag),
+        "source": (SOURCE_CHANNELS, max(*kept, waits.wave)),
+    }
 
 
 def _stage_states(

@@ -17,12 +17,13 @@ from tts_kit.evaluation.attention import Attention, attention_failures
 from tts_kit.evaluation.backends import NONE
 from tts_kit.evaluation.copies import fingerprint_of, similarity
 from tts_kit.evaluation.mos import MosModel, checked, load_mos
-from tts_kit.evaluation.pitch import pitch_errors, track_f0
+from tts_kit.evaluation.pitch import pitch_errors
 from tts_kit.evaluation.recognizers import Recognizer, load_recognizer
 from tts_kit.evaluation.results import ClipResult, Ratio
 from tts_kit.evaluation.speaker import Voiceprint, voiceprint
 from tts_kit.evaluation.spectra import HEARING, mel_cepstra, mel_cepstral_distortion, warp
 from tts_kit.evaluation.word_errors import reference_words, text_errors
+from tts_kit.pitch import track_f0
 
 MIN_SECONDS = 0.05  # shorter is no sound
 MIN_PEAK = 1e-4  # of full scale; quieter is no sound
@@ -138,7 +139,7 @@ def against_recording(clip: Sound, recording: Sound) -> dict[str, Ratio]:
     ends left out."""
     a, b = (normalize_level(trim_silence(_at_16k(s), HEARING), HEARING) for s in (clip, recording))
     path, distances = warp(mel_cepstra(a), mel_cepstra(b))
-    pitch = pitch_errors(track_f0(a), track_f0(b), path)
+    pitch = pitch_errors(track_f0(a, HEARING), track_f0(b, HEARING), path)
     measures = {
         "mcd": Ratio(mel_cepstral_distortion(distances)),
         "voicing_error": pitch.voicing,

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.parametrize import remove_parametrizations
 
-from tts_kit.config import HifiganConfig
+from tts_kit.config import SOURCE_CHANNELS, AudioConfig, HifiganConfig
+from tts_kit.models.source import SHAPED_SCALE, PitchReader, Source
 
 LEAKY_SLOPE = 0.1
 LAST_LEAKY_SLOPE = 0.01  # the published code's default slope before the last convolution
@@ -81,13 +82,16 @@ class InverseSTFT(nn.Module):
 
 
 class Generator(nn.Module):
-    """Log-mel to waveform: transposed convolutions, each followed by a mean of ResBlocks."""
+    """Log-mel to waveform: transposed convolutions, each followed by a mean of ResBlocks.
 
-    def __init__(self, n_mels: int, config: HifiganConfig) -> None:
+    With a source, each upsampled signal sees it, and the last layer adds to its shaped part.
+    """
+
+    def __init__(self, audio: AudioConfig, config: HifiganConfig) -> None:
         super().__init__()
         self.config = config
         widths = [config.channels // 2**i for i in range(len(config.upsample_rates) + 1)]
-        self.conv_pre = weight_norm(nn.Conv1d(n_mels, widths[0], 7, padding=3))
+        self.conv_pre = weight_norm(nn.Conv1d(audio.n_mels, widths[0], 7, padding=3))
         self.upsamplers = nn.ModuleList(
             weight_norm(
                 nn.ConvTranspose1d(
@@ -99,6 +103,17 @@ class Generator(nn.Module):
             )
         )
         self.stages = nn.ModuleList(MultiReceptiveField(width, config) for width in widths[1:])
+        self.pitch: PitchReader | None = None
+        self.source: Source | None = None
+        if config.source_n_fft:
+            self.pitch = PitchReader(audio.n_mels, config.pitch_channels)
+            self.source = Source(audio, config)
+        self.source_convs = nn.ModuleList(
+            weight_norm(nn.Conv1d(SOURCE_CHANNELS, width, kernel, stride, padding=padding))
+            for width, (stride, kernel, padding) in zip(
+                widths[1:], config.source_convs, strict=False
+            )
+        )
         n_fft, hop = config.istft_n_fft, config.istft_hop
         self.conv_post = weight_norm(nn.Conv1d(widths[-1], n_fft + 2 if hop else 1, 7, padding=3))
         self.inverse_stft = InverseSTFT(n_fft, hop) if hop else None
@@ -109,14 +124,21 @@ class Generator(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """``mel`` (B, n_mels, F) to the wave (B, F * hop_length), in [-1, 1] unless an
         inverse STFT makes it, as in the paper: its loud parts may pass that."""
+        source = None
+        if self.pitch is not None and self.source is not None:
+            source = self.source(mel, self.pitch(mel))
         x: Tensor = self.conv_pre(mel)
-        for upsampler, stage in zip(self.upsamplers, self.stages, strict=True):
-            x = stage(upsampler(F.leaky_relu(x, LEAKY_SLOPE)))
+        for i, (upsampler, stage) in enumerate(zip(self.upsamplers, self.stages, strict=True)):
+            x = upsampler(F.leaky_relu(x, LEAKY_SLOPE))
+            if source is not None:
+                x = x + self.source_convs[i](source)
+            x = stage(x)
         x = self.conv_post(F.leaky_relu(x, LAST_LEAKY_SLOPE))
         if self.inverse_stft is not None:
-            wav: Tensor = self.inverse_stft(x)
-            return wav
-        return x.tanh().squeeze(1)
+            x = self.inverse_stft(x).unsqueeze(1)
+        if source is not None:
+            x = x + source[:, :1] / SHAPED_SCALE
+        return (x if self.inverse_stft is not None else x.tanh()).squeeze(1)
 
     def fold_weight_norm(self) -> None:
         """Replaces each weight norm by its product, for export and inference."""
@@ -129,12 +151,13 @@ def vocode(generator: Generator, mel: Tensor, silence: float) -> Tensor:
     """Wave (B, F * hop_length) of a whole ``mel`` (B, n_mels, F): what streaming must equal.
 
     The mel is framed by frames of log-silence as far as the network looks, because its zero
-    padding inside every layer would mean something else at the edges.
+    padding inside every layer would mean something else at the edges. A stream's state is made of
+    one frame more than twice as many, and a source must have begun there.
     """
-    context = generator.config.context
-    wav: Tensor = generator(F.pad(mel, (context, context), value=silence))
-    edge = context * generator.config.hop_length
-    return wav[:, edge:-edge]
+    context, hop = generator.config.context, generator.config.hop_length
+    lead = 2 * context + 1
+    wav: Tensor = generator(F.pad(mel, (lead, context), value=silence))
+    return wav[:, lead * hop : -context * hop]
 
 
 def _inverse_dft(n_fft: int, hop: int) -> Tensor:

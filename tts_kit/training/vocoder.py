@@ -29,6 +29,7 @@ from tts_kit.data import (
 )
 from tts_kit.dump_mels import dump_identity
 from tts_kit.errors import CheckpointError, CorpusError
+from tts_kit.losses import stft_loss
 from tts_kit.manifests import Clip
 from tts_kit.mel import LogMel
 from tts_kit.models.discriminators import Discriminators
@@ -37,8 +38,10 @@ from tts_kit.plain import to_dict
 from tts_kit.training.adversarial import discriminators_side, generators_side
 from tts_kit.training.ema import Ema
 from tts_kit.training.options import training_options
+from tts_kit.training.pitch import fit_pitch
 from tts_kit.training.plots import plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
+from tts_kit.training.warm_start import trained_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +87,14 @@ class VocoderTrainer:
         dev = load_split(run.options.data, "dev", self.audio)[: self.settings.validation_clips]
         self.dev = ClipAudio(dev, self.audio, cache=cache)
         torch.manual_seed(self.settings.seed)
-        generator = Generator(self.audio.n_mels, self.config.vocoder)
+        generator = Generator(self.audio, self.config.vocoder)
         discriminators = Discriminators(self.config.vocoder)
         run.start({"generator": generator, "discriminators": discriminators})
+        if generator.pitch is not None:
+            generator.pitch.requires_grad_(False)
+            if run.resumed is None and self.settings.pitch_steps and run.is_main:
+                # The other processes get it with the wrapper.
+                fit_pitch(generator.pitch, self.dataset, steps=self.settings.pitch_steps)
         adam = functools.partial(
             torch.optim.AdamW,
             lr=self.settings.learning_rate,
@@ -98,7 +106,7 @@ class VocoderTrainer:
             run.accelerator.prepare(
                 generator,
                 discriminators,
-                adam(generator.parameters()),
+                adam(trained_parameters(generator)),
                 adam(discriminators.parameters()),
             )
         )
@@ -205,13 +213,18 @@ class VocoderTrainer:
     def _generator_loss(
         self, batch: VocoderBatch, fake: Tensor | None, adversarial: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """HiFi-GAN equations 5 and 6; before ``adversarial_start`` the mel loss alone."""
+        """HiFi-GAN equations 5 and 6, and the STFT loss where it has a weight; before
+        ``adversarial_start`` without the discriminators."""
         if fake is None:
             fake = self.generator(batch.mel)
         # Against the mel of the recording, also where the input is a predicted one.
         mel_loss = F.l1_loss(self.log_mel(fake), self.log_mel(batch.wav))
         loss = self.settings.mel_weight * mel_loss
         values = {"mel": mel_loss.detach()}
+        if self.settings.stft_weight:
+            spectra = stft_loss(fake, batch.wav)
+            loss = loss + self.settings.stft_weight * spectra
+            values["stft"] = spectra.detach()
         if adversarial:
             judge = self.run.accelerator.unwrap_model(self.discriminators)
             adversary, features = generators_side(judge, batch.wav, fake)

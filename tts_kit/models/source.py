@@ -1,0 +1,170 @@
+"""What a vocoder with a source begins with: a pitched and noisy excitation in the mel's shape.
+
+A network of few training steps holds no pitch by itself; given a harmonic source it only has to
+shape it (neural source filter, Wang et al. 2019, arXiv:1904.12088). As in HiFTNet (Li et al. 2023,
+arXiv:2309.09493) the pitch is read off the mel by a small network of its own. Here the source is
+more than flat pulses: each frame's spectrum is scaled, band by band, to the mel. That alone is an
+intelligible voice; the network corrects it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tts_kit.audio import FloatArray
+from tts_kit.config import PITCH_LAYERS, AudioConfig, HifiganConfig
+from tts_kit.mel import LogMel
+
+LOWEST_F0 = 62.5  # Hz
+OCTAVES = 3.0  # from there to the highest
+# Harmonic k of a pulse has the height DECAY ** k: at 150 Hz the one at 4 kHz lies 24 dB down, and
+# what would fold back from beyond 11 kHz 67 dB.
+DECAY = 0.9
+NOISE_FRAMES = 64  # after which the noise repeats
+SMALLEST_BAND = 1e-3  # magnitude of a mel band of the excitation, which is about 1
+SHAPED_SCALE = 10.0  # brings speech to the level of the flat pulses and noise
+LEAKY_SLOPE = 0.1
+
+
+class PitchReader(nn.Module):
+    """Log-mel to pitch: a few convolutions that see PITCH_LAYERS frames on either side."""
+
+    def __init__(self, n_mels: int, width: int) -> None:
+        super().__init__()
+        widths = [n_mels, *[width] * (PITCH_LAYERS - 1), 2]
+        self.convs = nn.ModuleList(
+            nn.Conv1d(a, b, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False)
+        )
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(B, n_mels, F) to (B, 2, F): the logit of voice, and that of the pitch's place between
+        LOWEST_F0 and OCTAVES above it."""
+        x = mel
+        for i, conv in enumerate(self.convs):
+            x = conv(F.leaky_relu(x, LEAKY_SLOPE) if i else x)
+        return x
+
+
+def pitch_loss(pitch: Tensor, f0: Tensor) -> Tensor:
+    """Of ``pitch`` (B, 2, F) against ``f0`` (B, F) in Hz, 0 where unvoiced: cross entropy of voice
+    and, where there is one, the distance in octaves."""
+    voiced = (f0 > 0).float()
+    logit, place = pitch.float().unbind(dim=1)
+    octaves = torch.log2(f0.clamp(min=LOWEST_F0) / LOWEST_F0)
+    distance = (OCTAVES * place.sigmoid() - octaves).abs() * voiced
+    voice = F.binary_cross_entropy_with_logits(logit, voiced)
+    return voice + distance.sum() / voiced.sum().clamp(min=1.0)
+
+
+class SourceTables(NamedTuple):
+    """The constants of a source; K bins of the spectrum, those that the mel sees."""
+
+    noise: FloatArray  # (NOISE_FRAMES, hop)
+    analysis: FloatArray  # (2 K, n_fft): real and imaginary parts of a windowed frame
+    synthesis: FloatArray  # (2 K, n_fft): what each adds to the wave
+    bands: FloatArray  # (n_mels, K): magnitudes to mel
+    spread: FloatArray  # (K, n_mels): a value a band to one a bin
+
+
+class Source(nn.Module):
+    """Mel and pitch to the source; nothing of it is trained."""
+
+    def __init__(self, audio: AudioConfig, config: HifiganConfig) -> None:
+        super().__init__()
+        self.sample_rate, self.hop = audio.sample_rate, config.hop_length
+        self.padding = (config.source_n_fft - self.hop) // 2
+        for name, table in source_tables(audio)._asdict().items():
+            self.register_buffer(name, torch.from_numpy(table), persistent=False)
+
+    @property
+    def tables(self) -> SourceTables:
+        """On the CPU, as numpy."""
+        return SourceTables(*(getattr(self, name).cpu().numpy() for name in SourceTables._fields))
+
+    @torch.no_grad()
+    def forward(self, mel: Tensor, pitch: Tensor) -> Tensor:
+        """``mel`` (B, n_mels, F) and ``pitch`` (B, 2, F) to (B, SOURCE_CHANNELS, F * hop): the
+        excitation shaped as the mel, pulses as loud as the frame is sure of a voice, and noise.
+
+        While training they begin anywhere; else always in the same way, and the first frames,
+        whose pitch may still see what was before the mel, do not move the phase.
+        """
+        with torch.autocast(mel.device.type, enabled=False):
+            voice, pulses, noise = self._flat(pitch.float())
+            mixed = pulses + (1 - voice) * noise
+            shaped = self._shape(mel.float(), mixed.flatten(1))
+            flat = [part.flatten(1) for part in (pulses, noise)]
+            return torch.stack([SHAPED_SCALE * shaped, *flat], dim=1)
+
+    def _flat(self, pitch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Certainty of a voice (B, F, 1), pulses and noise (B, F, hop)."""
+        batch, _, frames = pitch.shape
+        device = pitch.device
+        voice, place = pitch[:, 0].sigmoid(), pitch[:, 1].double().sigmoid()
+        # In float64 as far as the sum goes: an error of the phase is heard in the harmonics.
+        cycles = (OCTAVES * math.log(2.0) * place).exp() * (LOWEST_F0 / self.sample_rate)
+        steps = cycles * self.hop
+        phase, first = steps.new_zeros(batch, 1), torch.zeros(batch, 1, device=device)
+        if self.training:
+            phase = torch.rand_like(phase)
+            first = torch.randint_like(first, NOISE_FRAMES)
+        else:
+            steps[:, :PITCH_LAYERS] = 0.0
+        starts = phase + steps.cumsum(dim=1) - steps
+        within = torch.arange(self.hop, device=device)
+        turns = starts.remainder(1.0).float().unsqueeze(2) + cycles.float().unsqueeze(2) * within
+        voice = voice.unsqueeze(2)
+        # The sum over k of DECAY ** k times cos(k x), in closed form; by the half angle, because
+        # differences of cosines would lose the peaks' digits.
+        half = (math.pi * turns).sin().square()
+        pulses = voice * DECAY * (1 - DECAY - 2 * half) / ((1 - DECAY) ** 2 + 4 * DECAY * half)
+        rows = (first.long() + torch.arange(frames, device=device)) % NOISE_FRAMES
+        return voice, pulses, self.get_buffer("noise")[rows]
+
+    def _shape(self, mel: Tensor, wav: Tensor) -> Tensor:
+        """``wav`` (B, T) with the spectrum of each frame scaled to the mel's bands."""
+        analysis, synthesis, bands, spread = (
+            self.get_buffer(name) for name in ("analysis", "synthesis", "bands", "spread")
+        )
+        spectrum = F.conv1d(
+            wav.unsqueeze(1), analysis.unsqueeze(1), stride=self.hop, padding=self.padding
+        )
+        real, imaginary = spectrum.chunk(2, dim=1)
+        band = bands @ (real.square() + imaginary.square()).sqrt()
+        gain = spread @ (mel.exp() / band.clamp(min=SMALLEST_BAND))
+        parts = torch.cat((gain * real, gain * imaginary), dim=1)
+        shaped = F.conv_transpose1d(
+            parts, synthesis.unsqueeze(1), stride=self.hop, padding=self.padding
+        )
+        return shaped.squeeze(1)
+
+
+def source_tables(audio: AudioConfig) -> SourceTables:
+    """For mels of ``audio``, whose window must be as long as its FFT."""
+    n_fft, hop = audio.n_fft, audio.hop_length
+    # torchaudio's filters (n_fft / 2 + 1, n_mels), so that both mels are one.
+    filters = LogMel(audio).spectrogram.mel_scale.fb.numpy().astype(np.float64)
+    seen = np.flatnonzero(filters.sum(axis=1) > 0)
+    filters = filters[seen]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    angle = 2 * np.pi / n_fft * np.outer(seen, np.arange(n_fft))
+    basis = np.concatenate((np.cos(angle), -np.sin(angle)))
+    total = np.square(window).reshape(-1, hop).sum(axis=0)  # repeats every hop
+    mirrored = np.where((seen == 0) | (2 * seen == n_fft), 1.0, 2.0)[:, None]
+    inverse = np.concatenate((mirrored, mirrored)) * basis / n_fft
+    # numpy promises that the stream of this old generator stays as it is.
+    noise = np.random.RandomState(0).standard_normal((NOISE_FRAMES, hop))
+    tables = (
+        noise,
+        basis * window,
+        inverse * window / np.tile(total, n_fft // hop),
+        filters.T,
+        filters / filters.sum(axis=1, keepdims=True),
+    )
+    return SourceTables(*(np.ascontiguousarray(table, dtype=np.float32) for table in tables))
