@@ -14,23 +14,25 @@ import numpy as np
 import onnxruntime
 
 from tts_kit.config import AudioConfig
-from tts_kit.export.hifigan import vocoder_full_graph
+from tts_kit.export.hifigan import vocoder_graph
 from tts_kit.models.hifigan import Generator
 from tts_kit.presets import VOCODER_PRESETS
+from tts_kit.vocoder_states import vocoder_state_size
 
-ROUNDS, FRAMES = 15, (16, 64)  # frames of a chunk; its context comes on top
+ROUNDS, FRAMES = 15, (16, 64)  # frames of a chunk
 AUDIO = AudioConfig()
 
 
-def session(preset: str) -> tuple[onnxruntime.InferenceSession, int, int]:
-    """The exported vocoder, its context, its number of parameters."""
+def session(preset: str) -> tuple[onnxruntime.InferenceSession, np.ndarray, int, int]:
+    """The exported vocoder, its first state, its context, its number of parameters."""
     generator = Generator(AUDIO, VOCODER_PRESETS[preset]).eval()
     generator.fold_weight_norm()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    graph = vocoder_full_graph(generator, AUDIO.n_mels)
+    graph = vocoder_graph(generator, AUDIO.n_mels)
     size = sum(p.numel() for p in generator.parameters())
-    return onnxruntime.InferenceSession(graph, options), generator.config.context, size
+    state = np.zeros((1, vocoder_state_size(generator.config, AUDIO.n_mels)), dtype=np.float32)
+    return onnxruntime.InferenceSession(graph, options), state, generator.config.context, size
 
 
 def main() -> None:
@@ -39,16 +41,16 @@ def main() -> None:
     for frames in FRAMES:
         spent: dict[str, list[float]] = {name: [] for name in names}
         for i in range(ROUNDS + 1):
-            for name, (vocoder, context, _) in sessions.items():
+            for name, (vocoder, state, _, _) in sessions.items():
                 mel = np.random.default_rng(i).standard_normal(
-                    (1, AUDIO.n_mels, frames + 2 * context), dtype=np.float32
+                    (1, AUDIO.n_mels, frames), dtype=np.float32
                 )
                 start = time.process_time()
-                vocoder.run(None, {"mel": mel})
+                vocoder.run(None, {"mel": mel, "state": state})
                 if i > 0:  # the first run allocates
                     spent[name].append(time.process_time() - start)
         print(f"chunks of {frames} frames   parameters  context  ms a frame    RTF   share")
-        for name, (_, context, size) in sessions.items():
+        for name, (_, _, context, size) in sessions.items():
             each = statistics.median(spent[name]) / frames
             share = statistics.median(
                 b / a for a, b in zip(spent[names[0]], spent[name], strict=True)

@@ -27,6 +27,7 @@ from tts_kit.vocoder_states import source_waits, vocoder_state_size, vocoder_sta
 from tts_kit.voice import VOCODER
 
 VOCODER_FULL = "vocoder_full"
+PITCH = "pitch."  # begins the name of each convolution that reads the pitch
 RESIDUAL = "stages."  # begins the name of each convolution of a residual block
 _END = 2**62  # a slice up to the end
 
@@ -336,9 +337,9 @@ def _pitch(
     for i in range(PITCH_LAYERS):
         if i:
             pitch = graph.add("LeakyRelu", pitch, alpha=LEAKY_SLOPE)
-        name = f"pitch.convs.{i}"
+        name = f"{PITCH}convs.{i}"
         weight, bias = (weights[f"{name}.{part}"] for part in ("weight", "bias"))
-        pitch = graph.conv(before(pitch, name), weight, bias, padding=padding)
+        pitch = graph.conv(before(pitch, name), weight, bias, padding=padding, name=name)
     return pitch
 
 

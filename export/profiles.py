@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig
 from tts_kit.data import ClipAudio, load_split
-from tts_kit.export.hifigan import vocoder_full_graph, vocoder_graph
+from tts_kit.export.hifigan import PITCH, vocoder_full_graph, vocoder_graph
 from tts_kit.export.options import ExportOptions
 from tts_kit.export.parity import Models
 from tts_kit.export.quantize import store_as_fp16
@@ -58,7 +58,9 @@ def stored_graphs(exact: Mapping[str, bytes], models: Models, options: ExportOpt
             graphs[name], storage[name] = store_as_fp16(graphs[name]), "fp16"
     if options.vocoder_profile == "fp16":
         for name in {VOCODER, VOCODER_FULL} & set(graphs):
-            graphs[name], storage[name] = store_as_fp16(graphs[name]), "fp16"
+            # A pitch that is rounded moves the phase on and on.
+            graphs[name] = store_as_fp16(graphs[name], keep=PITCH)
+            storage[name] = "fp16"
     if options.vocoder_profile != "int8":
         return Stored(graphs, storage)
     assert options.data is not None

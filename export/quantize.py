@@ -59,22 +59,29 @@ def int4_blocks(weight: FloatArray) -> tuple[npt.NDArray[np.uint8], FloatArray]:
     return levels[..., 0::2] | levels[..., 1::2] << 4, scale[..., 0]
 
 
-def store_as_fp16(model: bytes) -> bytes:
-    """The graph with its float matrices and kernels (vectors stay) stored as fp16 behind a Cast.
+def store_as_fp16(model: bytes, *, keep: str | None = None) -> bytes:
+    """The graph with its float matrices and kernels (vectors stay) stored as fp16 behind a Cast,
+    but for those of nodes whose name begins with ``keep``.
 
     onnxruntime folds the Cast when it loads: half the bytes, computing as before. Raises VoiceError
     for weights too large for fp16.
     """
     loaded = onnx.load_from_string(model)
-    _store_as_fp16(loaded.graph)
+    kept = {
+        name
+        for node in loaded.graph.node
+        if keep is not None and node.name.startswith(keep)
+        for name in node.input
+    }
+    _store_as_fp16(loaded.graph, kept)
     onnx.checker.check_model(loaded, full_check=True)
     return bytes(loaded.SerializeToString())
 
 
-def _store_as_fp16(graph: onnx.GraphProto) -> None:
+def _store_as_fp16(graph: onnx.GraphProto, kept: set[str]) -> None:
     casts = []
     for weight in graph.initializer:
-        if weight.data_type != TensorProto.FLOAT or len(weight.dims) < 2:
+        if weight.data_type != TensorProto.FLOAT or len(weight.dims) < 2 or weight.name in kept:
             continue
         values = numpy_helper.to_array(weight)
         with np.errstate(over="ignore"):  # found below
@@ -90,7 +97,7 @@ def _store_as_fp16(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                _store_as_fp16(attribute.g)
+                _store_as_fp16(attribute.g, kept)
 
 
 def _pair_peak(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:

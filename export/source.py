@@ -17,6 +17,7 @@ from tts_kit.models.source import (
     OCTAVES,
     SHAPED_SCALE,
     SMALLEST_BAND,
+    VOICED,
     Source,
 )
 
@@ -39,38 +40,37 @@ class SourceNodes:
     def __init__(self, graph: GraphBuilder, source: Source) -> None:
         self._graph, self._source = graph, source
         self._tables = source.tables
+        self._basis = graph.constant(self._tables.basis[:, None, None])
 
     def excitation(self, pitch: str, elapsed: str, phase: str) -> Excitation:
         """Of ``pitch`` (1, 2, 1, F), whose first frame is PITCH_LAYERS before mel frame
         ``elapsed``, from ``phase`` (cycles) on."""
         graph, op, hop = self._graph, self._op, self._source.hop
         logit, place = graph.split("Split", pitch, outputs=2, axis=1)  # (1, 1, 1, F)
-        place = graph.add("Reshape", self._cast(place, TensorProto.DOUBLE), graph.ints(1, -1))
-        octaves = op("Mul", op("Sigmoid", place), self._double(OCTAVES * math.log(2.0)))
-        rate = self._double(LOWEST_F0 / self._source.sample_rate)
-        cycles = op("Mul", op("Exp", octaves), rate)  # (1, F), a sample
-        frames = graph.add("Shape", cycles, start=1, end=2)
+        voice = self._column(op("Sigmoid", logit))  # (F, 1)
+        place = op("Sigmoid", self._column(self._cast(place, TensorProto.DOUBLE)))
+        cycles = op("Exp", op("Mul", place, self._double(OCTAVES * math.log(2.0))))
+        cycles = op("Mul", cycles, self._double(LOWEST_F0 / self._source.sample_rate))
+        sure = op("Div", self._cast(voice, TensorProto.DOUBLE), self._double(VOICED))
+        cycles = op("Mul", cycles, op("Min", sure, self._double(1.0)))  # a sample
+        frames = graph.add("Shape", cycles, start=0, end=1)
         ones = op("Add", graph.add("ConstantOfShape", frames), 1.0)
         count = op("Sub", graph.add("CumSum", ones, graph.scalar(0)), 1.0 + PITCH_LAYERS)
-        since = op("Add", count, elapsed)  # (1, F); below 0 for frames that were never there
+        since = self._column(op("Add", count, elapsed))  # below 0 for frames that were never there
         moves = self._cast(op("GreaterOrEqual", since, float(PITCH_LAYERS)), TensorProto.DOUBLE)
         steps = op("Mul", op("Mul", cycles, self._double(hop)), moves)
-        sums = graph.add("CumSum", steps, graph.scalar(1))
+        sums = graph.add("CumSum", steps, graph.scalar(0))
         ends = op("Add", sums, self._cast(phase, TensorProto.DOUBLE))
         starts = op("Sub", ends, steps)
         start = self._cast(op("Sub", starts, op("Floor", starts)), TensorProto.FLOAT)
-        last = graph.add("Slice", ends, graph.ints(-1), graph.ints(END), graph.ints(1))
+        last = graph.add("Slice", ends, graph.ints(-1), graph.ints(END), graph.ints(0))
         next_phase = self._cast(op("Sub", last, op("Floor", last)), TensorProto.FLOAT)
 
         within = graph.constant(np.arange(hop, dtype=np.float32)[None])
-        turns = op(
-            "Add",
-            op("Mul", self._column(self._cast(cycles, TensorProto.FLOAT)), within),
-            self._column(start),
-        )  # (F, hop)
+        cycles = self._cast(cycles, TensorProto.FLOAT)
+        turns = op("Add", op("Mul", cycles, within), start)  # (F, hop)
         sine = op("Sin", op("Mul", turns, math.pi))
         half = op("Mul", sine, sine)
-        voice = self._column(op("Sigmoid", logit))
         above = op("Sub", self._float(1 - DECAY), op("Mul", half, 2.0))
         below = op("Add", op("Mul", half, 4 * DECAY), (1 - DECAY) ** 2)
         pulses = op("Div", op("Mul", above, op("Mul", voice, DECAY)), below)
@@ -84,10 +84,7 @@ class SourceNodes:
 
     def spectrum(self, excitation: str) -> str:
         """(1, 1, 1, T) to (1, 2 K, 1, F), frames that begin with the first sample."""
-        graph, analysis = self._graph, self._tables.analysis[:, None, None]
-        return graph.add(
-            "Conv", excitation, graph.constant(analysis), strides=[1, self._source.hop]
-        )
+        return self._graph.add("Conv", excitation, self._basis, strides=[1, self._source.hop])
 
     def shape(self, spectrum: str, mel: str) -> str:
         """``spectrum`` (1, 2 K, 1, F) scaled to ``mel`` (1, n_mels, 1, F)."""
@@ -96,16 +93,14 @@ class SourceNodes:
         squares = op("Add", op("Mul", real, real), op("Mul", imaginary, imaginary))
         bands = graph.constant(self._tables.bands[:, :, None, None])
         band = op("Max", graph.add("Conv", op("Sqrt", squares), bands), SMALLEST_BAND)
-        spread = graph.constant(self._tables.spread[:, :, None, None])
+        spread = graph.constant(self._source.inverse * self._tables.spread[:, :, None, None])
         gain = graph.add("Conv", op("Div", op("Exp", mel), band), spread)
         return graph.add("Concat", op("Mul", gain, real), op("Mul", gain, imaginary), axis=1)
 
     def waves(self, spectrum: str) -> str:
         """(1, 2 K, 1, F) to the overlapping frames' sum (1, 1, 1, (F - 1) * hop + n_fft)."""
-        graph, synthesis = self._graph, self._tables.synthesis[:, None, None]
-        return graph.add(
-            "ConvTranspose", spectrum, graph.constant(synthesis), strides=[1, self._source.hop]
-        )
+        strides = [1, self._source.hop]
+        return self._graph.add("ConvTranspose", spectrum, self._basis, strides=strides)
 
     def channels(self, shaped: str, pulses: str, noise: str) -> str:
         """Waves (1, 1, 1, T) to (1, SOURCE_CHANNELS, 1, T)."""

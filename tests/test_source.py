@@ -29,6 +29,7 @@ from tts_kit.models.source import (
     SHAPED_SCALE,
     PitchReader,
     Source,
+    inverse_scale,
     pitch_loss,
     source_tables,
 )
@@ -39,7 +40,7 @@ from tts_kit.training.pitch import fit_pitch
 from tts_kit.training.run import RunOptions
 
 AUDIO = AudioConfig()
-EDGE = VOCODER_PRESETS["edge-istft-nsf"]
+EDGE = VOCODER_PRESETS["edge-nsf"]
 SILENCE = AUDIO.silence
 
 
@@ -97,9 +98,9 @@ def test_analysis_is_torchs_stft_and_synthesis_its_inverse() -> None:
     tables = source_tables(AUDIO)
     n_fft, hop = AUDIO.n_fft, AUDIO.hop_length
     wav = torch.randn(1, 20 * hop)
-    bins = len(tables.analysis) // 2
+    bins = len(tables.basis) // 2
     found = torch.nn.functional.conv1d(
-        wav[:, None], torch.from_numpy(tables.analysis)[:, None], stride=hop
+        wav[:, None], torch.from_numpy(tables.basis)[:, None], stride=hop
     )
     expected = torch.stft(
         wav, n_fft, hop, window=torch.hann_window(n_fft), center=False, return_complex=True
@@ -112,10 +113,10 @@ def test_analysis_is_torchs_stft_and_synthesis_its_inverse() -> None:
     spectrum[:, 20:200] = torch.randn(1, 180, 24, dtype=torch.complex64)
     narrow = torch.istft(spectrum, n_fft, hop, window=torch.hann_window(n_fft))
     frames = torch.nn.functional.conv1d(
-        narrow[:, None], torch.from_numpy(tables.analysis)[:, None], stride=hop
+        narrow[:, None], torch.from_numpy(tables.basis)[:, None], stride=hop
     )
     back = torch.nn.functional.conv_transpose1d(
-        frames, torch.from_numpy(tables.synthesis)[:, None], stride=hop
+        frames, inverse_scale(AUDIO) * torch.from_numpy(tables.basis)[:, None], stride=hop
     )[:, 0]
     inner = slice(n_fft, -n_fft)
     assert float((back - narrow)[:, inner].abs().max()) < 0.02 * float(narrow.abs().max())
@@ -272,7 +273,7 @@ def test_a_training_with_a_source_resumes(
 
 
 def test_a_sources_window_is_the_mels(sourced_config: Config) -> None:
-    hifigan = dataclasses.replace(sourced_config.vocoder, source_n_fft=512)
+    hifigan = dataclasses.replace(sourced_config.vocoder, source_n_fft=768)
     with pytest.raises(ConfigError, match="source_n_fft"):
         dataclasses.replace(sourced_config, vocoder=hifigan)
     with pytest.raises(ConfigError, match="source_n_fft"):

@@ -198,8 +198,8 @@ class HifiganConfig:
         )
         window = self.source_n_fft
         require(
-            window == 0 or (window >= 2 * self.hop_length and window % self.hop_length == 0),
-            "vocoder.source_n_fft must be 2, 3, ... times the hop length, or 0",
+            window == 0 or (window >= 3 * self.hop_length and window % self.hop_length == 0),
+            "vocoder.source_n_fft must be 3, 4, ... times the hop length, or 0",
         )
         require(self.pitch_channels >= 1, "vocoder.pitch_channels must be at least 1")
 

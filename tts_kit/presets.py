@@ -44,7 +44,7 @@ VOCODER_PRESETS: dict[str, HifiganConfig] = {
     "v2": _V2,
     "v3": _V3,
     "edge": _EDGE,
-    "edge-nsf": dataclasses.replace(_EDGE, source_n_fft=1024),
     "edge-istft": _EDGE_ISTFT,
-    "edge-istft-nsf": dataclasses.replace(_EDGE_ISTFT, source_n_fft=1024),
+    # Scale discriminators would double the time of a step; the STFT loss judges what they do.
+    "edge-nsf": dataclasses.replace(_EDGE_ISTFT, source_n_fft=1024, msd_scales=0),
 }

@@ -13,6 +13,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,6 +28,7 @@ OCTAVES = 3.0  # from there to the highest
 # what would fold back from beyond 11 kHz 67 dB.
 DECAY = 0.9
 NOISE_FRAMES = 64  # after which the noise repeats
+VOICED = 0.25  # surer of a voice than this, pulses have their pitch; in silence the phase rests
 SMALLEST_BAND = 1e-3  # magnitude of a mel band of the excitation, which is about 1
 SHAPED_SCALE = 10.0  # brings speech to the level of the flat pulses and noise
 LEAKY_SLOPE = 0.1
@@ -66,8 +68,7 @@ class SourceTables(NamedTuple):
     """The constants of a source; K bins of the spectrum, those that the mel sees."""
 
     noise: FloatArray  # (NOISE_FRAMES, hop)
-    analysis: FloatArray  # (2 K, n_fft): real and imaginary parts of a windowed frame
-    synthesis: FloatArray  # (2 K, n_fft): what each adds to the wave
+    basis: FloatArray  # (2 K, n_fft): real and imaginary parts of a windowed frame
     bands: FloatArray  # (n_mels, K): magnitudes to mel
     spread: FloatArray  # (K, n_mels): a value a band to one a bin
 
@@ -79,6 +80,7 @@ class Source(nn.Module):
         super().__init__()
         self.sample_rate, self.hop = audio.sample_rate, config.hop_length
         self.padding = (config.source_n_fft - self.hop) // 2
+        self.inverse = inverse_scale(audio)
         for name, table in source_tables(audio)._asdict().items():
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
 
@@ -109,6 +111,7 @@ class Source(nn.Module):
         voice, place = pitch[:, 0].sigmoid(), pitch[:, 1].double().sigmoid()
         # In float64 as far as the sum goes: an error of the phase is heard in the harmonics.
         cycles = (OCTAVES * math.log(2.0) * place).exp() * (LOWEST_F0 / self.sample_rate)
+        cycles = cycles * (voice.double() / VOICED).clamp(max=1.0)
         steps = cycles * self.hop
         phase, first = steps.new_zeros(batch, 1), torch.zeros(batch, 1, device=device)
         if self.training:
@@ -129,20 +132,29 @@ class Source(nn.Module):
 
     def _shape(self, mel: Tensor, wav: Tensor) -> Tensor:
         """``wav`` (B, T) with the spectrum of each frame scaled to the mel's bands."""
-        analysis, synthesis, bands, spread = (
-            self.get_buffer(name) for name in ("analysis", "synthesis", "bands", "spread")
-        )
+        basis, bands, spread = map(self.get_buffer, ("basis", "bands", "spread"))
         spectrum = F.conv1d(
-            wav.unsqueeze(1), analysis.unsqueeze(1), stride=self.hop, padding=self.padding
+            wav.unsqueeze(1), basis.unsqueeze(1), stride=self.hop, padding=self.padding
         )
         real, imaginary = spectrum.chunk(2, dim=1)
         band = bands @ (real.square() + imaginary.square()).sqrt()
-        gain = spread @ (mel.exp() / band.clamp(min=SMALLEST_BAND))
+        gain = self.inverse * spread @ (mel.exp() / band.clamp(min=SMALLEST_BAND))
         parts = torch.cat((gain * real, gain * imaginary), dim=1)
         shaped = F.conv_transpose1d(
-            parts, synthesis.unsqueeze(1), stride=self.hop, padding=self.padding
+            parts, basis.unsqueeze(1), stride=self.hop, padding=self.padding
         )
         return shaped.squeeze(1)
+
+
+def inverse_scale(audio: AudioConfig) -> float:
+    """What the transpose of the analysis lacks to be its inverse: bins are counted twice, for
+    their mirrored ones, and squared Hann windows of three hops and more add up to a constant."""
+    return float(2.0 / audio.n_fft / np.square(_window(audio.n_fft))[:: audio.hop_length].sum())
+
+
+def _window(n_fft: int) -> npt.NDArray[np.float64]:
+    window: npt.NDArray[np.float64] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    return window
 
 
 def source_tables(audio: AudioConfig) -> SourceTables:
@@ -150,20 +162,17 @@ def source_tables(audio: AudioConfig) -> SourceTables:
     n_fft, hop = audio.n_fft, audio.hop_length
     # torchaudio's filters (n_fft / 2 + 1, n_mels), so that both mels are one.
     filters = LogMel(audio).spectrogram.mel_scale.fb.numpy().astype(np.float64)
-    seen = np.flatnonzero(filters.sum(axis=1) > 0)
+    inner = np.arange(len(filters)) % (n_fft // 2) > 0  # not the bins without a mirrored one
+    seen = np.flatnonzero((filters.sum(axis=1) > 0) & inner)
     filters = filters[seen]
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    window = _window(n_fft)
     angle = 2 * np.pi / n_fft * np.outer(seen, np.arange(n_fft))
     basis = np.concatenate((np.cos(angle), -np.sin(angle)))
-    total = np.square(window).reshape(-1, hop).sum(axis=0)  # repeats every hop
-    mirrored = np.where((seen == 0) | (2 * seen == n_fft), 1.0, 2.0)[:, None]
-    inverse = np.concatenate((mirrored, mirrored)) * basis / n_fft
     # numpy promises that the stream of this old generator stays as it is.
     noise = np.random.RandomState(0).standard_normal((NOISE_FRAMES, hop))
     tables = (
         noise,
         basis * window,
-        inverse * window / np.tile(total, n_fft // hop),
         filters.T,
         filters / filters.sum(axis=1, keepdims=True),
     )
