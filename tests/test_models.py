@@ -321,7 +321,7 @@ def generator(request: pytest.FixtureRequest) -> Generator:
     """Of the layout of each preset, but narrow."""
     config = dataclasses.replace(VOCODER_PRESETS[request.param], channels=32)
     torch.manual_seed(0)
-    generator = Generator(AudioConfig(n_mels=MELS), config)
+    generator = Generator(AudioConfig(n_mels=MELS), config).eval()
     for module in generator.modules():
         if is_parametrized(module):
             module.weight = 3.0 * nn.init.xavier_normal_(torch.empty_like(module.weight))
@@ -349,6 +349,8 @@ def test_folding_the_weight_norm_keeps_the_output(generator: Generator) -> None:
 
 @torch.no_grad()
 def test_vocode_equals_the_generator_on_pieces_with_their_context(generator: Generator) -> None:
+    if generator.source is not None:
+        pytest.skip("a piece's phase would begin anew: test_export_vocoder.py streams it")
     context, hop, frames = generator.double().config.context, generator.config.hop_length, 24
     mel = torch.randn(1, MELS, frames, dtype=torch.float64)
     expected = vocode(generator, mel, SILENCE)
