@@ -135,8 +135,8 @@ def test_figures_without_a_run_say_so(exp: Path, tmp_path: Path) -> None:
     out = ship(exp, report=tmp_path / "taken.json")
     page = (out / "MODEL_CARD.md").read_text("utf-8")
     assert "does not say by itself which voice" in page and "hard sentences" not in page
-    assert "# small\nPreview, not intelligible yet: WER 100 % (recordings 20 %).\n" in page
-    assert "nobody will understand it" in page
+    assert "# small\nPreview, hard to understand: WER 100 % (recordings 20 %).\n" in page
+    assert "much of it will not be understood" in page
 
 
 def test_what_cannot_be_shipped(exp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_what_a_preview_is(voice: float, recordings: float, preview: bool) -> No
     figures = [{"wer": Figure(value, value, value, 1)} for value in (voice, recordings)]
     card = Card({}, "ears", *figures)
     assert card.is_preview is preview
-    assert card.quality.startswith("preview, not intelligible yet: WER") is preview
+    assert card.quality.startswith("preview, hard to understand: WER") is preview
 
 
 def test_a_card_of_another_voice_or_a_damaged_one_is_refused(shipped: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_preview_is_warned_of(quiet: bool, shipped: Path, exp: Path, tmp_path:
     level = ["-q"] if quiet else []
     result = run(*level, "say", TEXT, "-o", tmp_path / "out.wav", "--json")
     assert result.exit_code == 0 and json.loads(result.stdout)["status"] == "ok"
-    wanted = "warning: small is a preview, not intelligible yet: WER 100 % (recordings 20 %)\n"
+    wanted = "warning: small is a preview, hard to understand: WER 100 % (recordings 20 %)\n"
     assert result.stderr == ("" if quiet else wanted)
 
 

@@ -153,8 +153,8 @@ def model_card(
 
 
 _PREVIEW = (
-    "As long as it is a preview it shows that all parts work, and serves to build against; nobody "
-    "will understand it. "
+    "As long as it is a preview it shows that all parts work, and serves to build against; much of "
+    "it will not be understood. "
 )
 
 

@@ -54,7 +54,7 @@ class Card:
         """One line for people."""
         told = f"WER {_percent(self.voice[WER])} (recordings {_percent(self.recordings[WER])})"
         if self.is_preview:
-            return f"preview, not intelligible yet: {told}"
+            return f"preview, hard to understand: {told}"
         if MOS in self.voice and MOS in self.recordings:
             told += f", DNSMOS {self.voice[MOS].value:.2f} ({self.recordings[MOS].value:.2f})"
         return told
