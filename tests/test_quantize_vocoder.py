@@ -86,13 +86,13 @@ def test_trained_weights_stream_recordings_exactly(
         assert wanted.std() > 0.01
         for chunk in (7, 64):
             wave = spoken(model, generator, mel, chunk)
-            np.testing.assert_allclose(wave, wanted, rtol=0, atol=5e-6)
+            np.testing.assert_allclose(wave, wanted, rtol=0, atol=5e-4)  # it has a source
 
 
 def test_int8_is_near_the_float_graph_and_the_same_for_every_chunk(
     model: bytes, quantized: bytes, generator: Generator, mels: list[FloatArray]
 ) -> None:
-    assert len(quantized) < 0.75 * len(model)
+    assert len(quantized) < 0.87 * len(model)
     for mel in mels[4:]:
         wave = spoken(quantized, generator, mel)
         assert 20 < snr(spoken(model, generator, mel), wave) < 80
@@ -111,7 +111,9 @@ def test_only_residual_blocks_are_integers(model: bytes, quantized: bytes) -> No
     makers = {name: node for node in after.node for name in node.output}
     convolutions = [node for node in after.node if node.op_type == "Conv"]
     residual = [node for node in convolutions if node.name.startswith(RESIDUAL)]
-    assert len(residual) == 18 and len(convolutions) == 18 + 5
+    # Besides: first and last layer, two upsamplings and the inverse STFT, the pitch reader's four,
+    # the source's spectrum, bands and their spreading, and two that bring it to the stages.
+    assert len(residual) == 12 and len(convolutions) == 12 + 5 + 4 + 3 + 2
     for node in convolutions:
         sources = [makers.get(name) for name in node.input]
         if node not in residual:
