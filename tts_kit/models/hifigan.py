@@ -126,7 +126,8 @@ class Generator(nn.Module):
         inverse STFT makes it, as in the paper: its loud parts may pass that."""
         source = None
         if self.pitch is not None and self.source is not None:
-            source = self.source(mel, self.pitch(mel))
+            with torch.autocast(mel.device.type, enabled=False):  # half a number is no pitch
+                source = self.source(mel, self.pitch(mel.float()))
         x: Tensor = self.conv_pre(mel)
         for i, (upsampler, stage) in enumerate(zip(self.upsamplers, self.stages, strict=True)):
             x = upsampler(F.leaky_relu(x, LEAKY_SLOPE))
