@@ -19,7 +19,8 @@ import onnxruntime
 
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig
-from tts_kit.export.hifigan import vocoder_full_graph, vocoder_graph
+from tts_kit.export.hifigan import vocoder_graph
+from tts_kit.export.hifigan_full import vocoder_full_graph
 from tts_kit.export.quantize_vocoder import quantize_vocoder
 from tts_kit.models.hifigan import Generator
 from tts_kit.presets import VOCODER_PRESETS

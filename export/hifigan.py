@@ -1,8 +1,7 @@
-"""HiFi-GAN's generator as ONNX graphs, written from its state dict.
+"""HiFi-GAN's generator as the ONNX graph of a stream, written from its state dict.
 
-``vocoder_graph`` carries what its layers still need of the past from call to call, so that a mel
-in pieces gives the very wave of the whole. ``vocoder_full_graph`` is the plain network. Weight
-norm must be folded already.
+The graph carries what its layers still need of the past from call to call, so that a mel in pieces
+gives the very wave of the whole. Weight norm must be folded already.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tts_kit.audio import FloatArray
-from tts_kit.config import PITCH_LAYERS, HifiganConfig
+from tts_kit.config import PITCH_LAYERS
 from tts_kit.export.graph import GraphBuilder
 from tts_kit.export.source import SourceNodes
 from tts_kit.models.hifigan import (
@@ -26,7 +25,6 @@ from tts_kit.models.hifigan import (
 from tts_kit.vocoder_states import source_waits, vocoder_state_size, vocoder_states
 from tts_kit.voice import VOCODER
 
-VOCODER_FULL = "vocoder_full"
 PITCH = "pitch."  # begins the name of each convolution that reads the pitch
 RESIDUAL = "stages."  # begins the name of each convolution of a residual block
 _END = 2**62  # a slice up to the end
@@ -50,9 +48,9 @@ class _Streamed:
 
     def __init__(self, generator: Generator, n_mels: int) -> None:
         self.config, self.head = generator.config, generator.inverse_stft
-        self.weights = _arrays(generator)
+        self.weights = arrays(generator)
         self.graph = GraphBuilder(VOCODER)
-        self.source = _source_nodes(self.graph, generator)
+        self.source = source_nodes(self.graph, generator)
         self.n_mels = n_mels
         self.sizes = vocoder_states(generator.config, n_mels)
         self.states: dict[str, str] = {}  # flat (1, C * samples)
@@ -100,7 +98,9 @@ class _Streamed:
         nodes, config, graph = self.source, self.config, self.graph
         assert nodes is not None
         self.mel = self._carried("mel", mel)
-        pitch = _pitch(graph, self.weights, mel, lambda x, name: self._carried(name, x), padding=0)
+        pitch = pitch_nodes(
+            graph, self.weights, mel, lambda x, name: self._carried(name, x), padding=0
+        )
         excitation = nodes.excitation(pitch, self.states["elapsed"], self.states["phase"])
         self.next_states |= {"elapsed": excitation.elapsed, "phase": excitation.phase}
         flat = graph.add("Concat", excitation.pulses, excitation.noise, axis=1)
@@ -237,93 +237,17 @@ class _Streamed:
 
     def _inverse_stft(self, head: InverseSTFT, x: str) -> str:
         """x (1, n_fft + 2, 1, T) to (1, 1, 1, T * hop)."""
-        parts = self._carried("inverse_stft", _spectrum(self.graph, x))
+        parts = self._carried("inverse_stft", spectrum_nodes(self.graph, x))
         # The window's first sample is 0: without it, a sample needs no frame that adds nothing.
         return self._upsample(parts, head.synthesis.numpy()[:, :, 1:], None, head.hop)
 
 
-def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
-    """mel (1, n_mels, F) to wav (1, F * hop_length): the network as torch runs it, with zeros
-    beyond both ends of every layer's input."""
-    config, weights = generator.config, _arrays(generator)
-    graph = GraphBuilder(VOCODER_FULL)
-    x = graph.add("Unsqueeze", graph.input("mel", (1, n_mels, "F")), graph.ints(2))
-    nodes = _source_nodes(graph, generator)
-    source = "" if nodes is None else _full_source(graph, nodes, config, weights, x)
-    x = graph.conv(x, weights["conv_pre.weight"], weights["conv_pre.bias"], padding=3)
-    upsamplings = zip(config.upsample_rates, config.upsample_kernels, strict=True)
-    for i, (rate, kernel) in enumerate(upsamplings):
-        x = graph.add(
-            "ConvTranspose",
-            graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE),
-            graph.constant(weights[f"upsamplers.{i}.weight"][:, :, None]),
-            graph.constant(weights[f"upsamplers.{i}.bias"]),
-            strides=[1, rate],
-            pads=[0, (kernel - rate) // 2, 0, (kernel - rate) // 2],
-        )
-        if source:
-            stride, _, padding = config.source_convs[i]
-            added = graph.add(
-                "Conv",
-                source,
-                graph.constant(weights[f"source_convs.{i}.weight"][:, :, None]),
-                graph.constant(weights[f"source_convs.{i}.bias"]),
-                strides=[1, stride],
-                pads=[0, padding, 0, padding],
-            )
-            x = graph.add("Add", x, added)
-        blocks = [
-            _full_resblock(graph, weights, x, f"stages.{i}.blocks.{j}", dilations)
-            for j, dilations in enumerate(config.resblock_dilations)
-        ]
-        total = graph.add("Sum", *blocks)
-        x = graph.add("Mul", total, graph.constant(np.array([1.0 / len(blocks)], dtype=np.float32)))
-    x = graph.add("LeakyRelu", x, alpha=LAST_LEAKY_SLOPE)
-    x = graph.conv(x, weights["conv_post.weight"], weights["conv_post.bias"], padding=3)
-    head = generator.inverse_stft
-    if head is not None:
-        x = graph.add(
-            "ConvTranspose",
-            _spectrum(graph, x),
-            graph.constant(head.synthesis.numpy()[:, :, None]),
-            strides=[1, head.hop],
-            pads=[0, head.padding, 0, head.padding],
-        )
-    if nodes is not None:
-        x = nodes.added(x, source)
-    if head is None:
-        x = graph.add("Tanh", x)
-    graph.output(graph.add("Squeeze", x, graph.ints(1, 2)), "wav", (1, "T"))
-    return graph.build()
-
-
-def _source_nodes(graph: GraphBuilder, generator: Generator) -> SourceNodes | None:
+def source_nodes(graph: GraphBuilder, generator: Generator) -> SourceNodes | None:
     source = generator.source
     return None if source is None else SourceNodes(graph, source)
 
 
-def _full_source(
-    graph: GraphBuilder,
-    nodes: SourceNodes,
-    config: HifiganConfig,
-    weights: dict[str, FloatArray],
-    mel: str,
-) -> str:
-    """``mel`` (1, n_mels, 1, F) to (1, SOURCE_CHANNELS, 1, F * hop)."""
-    pitch = _pitch(graph, weights, mel, lambda x, _: x, padding=1)
-    elapsed, phase = (
-        graph.constant(np.array([[value]], dtype=np.float32)) for value in (PITCH_LAYERS, 0.0)
-    )
-    excitation = nodes.excitation(pitch, elapsed, phase)
-    edge = (config.source_n_fft - config.hop_length) // 2
-    silence = graph.constant(np.zeros((1, 1, 1, edge), dtype=np.float32))
-    mixed = graph.add("Concat", silence, excitation.mixed, silence, axis=3)
-    waves = nodes.waves(nodes.shape(nodes.spectrum(mixed), mel))
-    shaped = graph.add("Slice", waves, graph.ints(edge), graph.ints(-edge), graph.ints(3))
-    return nodes.channels(shaped, excitation.pulses, excitation.noise)
-
-
-def _pitch(
+def pitch_nodes(
     graph: GraphBuilder,
     weights: dict[str, FloatArray],
     mel: str,
@@ -343,28 +267,7 @@ def _pitch(
     return pitch
 
 
-def _full_resblock(
-    graph: GraphBuilder,
-    weights: dict[str, FloatArray],
-    x: str,
-    name: str,
-    dilations: tuple[int, ...],
-) -> str:
-    def activated_conv(x: str, name: str, dilation: int) -> str:
-        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-        padding = (weight.shape[2] - 1) // 2 * dilation
-        x = graph.add("LeakyRelu", x, alpha=LEAKY_SLOPE)
-        return graph.conv(x, weight, bias, padding=padding, dilation=dilation)
-
-    for i, dilation in enumerate(dilations):
-        y = activated_conv(x, f"{name}.dilated.{i}", dilation)
-        if f"{name}.plain.{i}.weight" in weights:
-            y = activated_conv(y, f"{name}.plain.{i}", 1)
-        x = graph.add("Add", x, y)
-    return x
-
-
-def _spectrum(graph: GraphBuilder, x: str) -> str:
+def spectrum_nodes(graph: GraphBuilder, x: str) -> str:
     """Log-magnitude and the sine's argument (1, n_fft + 2, 1, T) to real and imaginary parts."""
     highest = graph.constant(np.array(MAX_LOG_MAGNITUDE, dtype=np.float32))
     log_magnitude, angle = graph.split("Split", x, outputs=2, axis=1)
@@ -374,7 +277,7 @@ def _spectrum(graph: GraphBuilder, x: str) -> str:
     return graph.add("Concat", *parts, axis=1)
 
 
-def _arrays(generator: Generator) -> dict[str, FloatArray]:
+def arrays(generator: Generator) -> dict[str, FloatArray]:
     """The state dict as float32 numpy arrays."""
     state = generator.state_dict()
     return {name: value.detach().float().cpu().numpy() for name, value in state.items()}

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig
 from tts_kit.data import ClipAudio, load_split
-from tts_kit.export.hifigan import PITCH, vocoder_full_graph, vocoder_graph
+from tts_kit.export.hifigan import PITCH, vocoder_graph
+from tts_kit.export.hifigan_full import vocoder_full_graph
 from tts_kit.export.options import ExportOptions
 from tts_kit.export.parity import Models
 from tts_kit.export.quantize import store_as_fp16

@@ -15,7 +15,8 @@ from torch import nn
 
 from tts_kit.audio import FloatArray
 from tts_kit.config import AudioConfig, HifiganConfig
-from tts_kit.export.hifigan import vocoder_full_graph, vocoder_graph
+from tts_kit.export.hifigan import vocoder_graph
+from tts_kit.export.hifigan_full import vocoder_full_graph
 from tts_kit.export.quantize_vocoder import open_vocoder
 from tts_kit.models.hifigan import Generator, vocode
 from tts_kit.presets import VOCODER_PRESETS

@@ -62,7 +62,8 @@ def shapes_of(values: list[onnx.ValueInfoProto]) -> list[tuple[str, list[int | s
 
 def exported(profile: str) -> Iterator[tuple[str, bytes]]:
     """Graphs of every kind: both attentions, frames a step, vocoders, storage."""
-    from tts_kit.export.hifigan import vocoder_full_graph, vocoder_graph
+    from tts_kit.export.hifigan import vocoder_graph
+    from tts_kit.export.hifigan_full import vocoder_full_graph
     from tts_kit.export.quantize import store_as_fp16
     from tts_kit.export.quantize_vocoder import quantize_vocoder
     from tts_kit.export.tacotron2 import (
