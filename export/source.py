@@ -40,7 +40,9 @@ class SourceNodes:
     def __init__(self, graph: GraphBuilder, source: Source) -> None:
         self._graph, self._source = graph, source
         self._tables = source.tables
-        self._basis = graph.constant(self._tables.basis[:, None, None])
+        self._basis = graph.constant(self._tables.basis[:, :, None])
+        self._turns = graph.constant(self._tables.turns[:, :, None])
+        self._bins = len(self._tables.turns) // 2
 
     def excitation(self, pitch: str, elapsed: str, phase: str) -> Excitation:
         """Of ``pitch`` (1, 2, 1, F), whose first frame is PITCH_LAYERS before mel frame
@@ -83,24 +85,41 @@ class SourceNodes:
         return Excitation(mixed, pulses, noise, next_elapsed, next_phase)
 
     def spectrum(self, excitation: str) -> str:
-        """(1, 1, 1, T) to (1, 2 K, 1, F), frames that begin with the first sample."""
-        return self._graph.add("Conv", excitation, self._basis, strides=[1, self._source.hop])
+        """(1, 1, 1, T) to (1, K, 2, F), frames that begin with the first sample."""
+        graph, bins = self._graph, self._bins
+        hops = graph.add("Conv", excitation, self._basis, strides=[1, self._source.hop])
+        frames = graph.add("Conv", hops, self._turns, group=bins)
+        return self._hann(graph.add("Reshape", frames, graph.ints(1, bins, 2, -1)))
 
     def shape(self, spectrum: str, mel: str) -> str:
-        """``spectrum`` (1, 2 K, 1, F) scaled to ``mel`` (1, n_mels, 1, F)."""
+        """``spectrum`` (1, K, 2, F) scaled to ``mel`` (1, n_mels, 1, F)."""
         graph, op = self._graph, self._op
-        real, imaginary = graph.split("Split", spectrum, outputs=2, axis=1)
-        squares = op("Add", op("Mul", real, real), op("Mul", imaginary, imaginary))
+        squares = op("Mul", spectrum, spectrum)
+        power = graph.add("ReduceSum", squares, graph.ints(2), keepdims=1)
         bands = graph.constant(self._tables.bands[:, :, None, None])
-        band = op("Max", graph.add("Conv", op("Sqrt", squares), bands), SMALLEST_BAND)
+        band = op("Max", graph.add("Conv", op("Sqrt", power), bands), SMALLEST_BAND)
         spread = graph.constant(self._source.inverse * self._tables.spread[:, :, None, None])
         gain = graph.add("Conv", op("Div", op("Exp", mel), band), spread)
-        return graph.add("Concat", op("Mul", gain, real), op("Mul", gain, imaginary), axis=1)
+        return op("Mul", gain, spectrum)
 
     def waves(self, spectrum: str) -> str:
-        """(1, 2 K, 1, F) to the overlapping frames' sum (1, 1, 1, (F - 1) * hop + n_fft)."""
-        strides = [1, self._source.hop]
-        return self._graph.add("ConvTranspose", spectrum, self._basis, strides=strides)
+        """(1, K, 2, F) to the overlapping frames' sum (1, 1, 1, (F - 1) * hop + n_fft)."""
+        graph, bins = self._graph, self._bins
+        margins = graph.ints(0, 2, 0, 0, 0, 2, 0, 0)
+        frames = self._hann(graph.add("Pad", spectrum, margins))
+        frames = graph.add("Reshape", frames, graph.ints(1, 2 * bins, 1, -1))
+        hops = graph.add("ConvTranspose", frames, self._turns, group=bins)
+        return graph.add("ConvTranspose", hops, self._basis, strides=[1, self._source.hop])
+
+    def _hann(self, bins: str) -> str:
+        """Hann's window over (1, K + 2, 2, F), but for the bins at both ends."""
+        graph, op = self._graph, self._op
+        axis = graph.ints(1)
+        low, middle, high = (
+            graph.add("Slice", bins, graph.ints(first), graph.ints(end), axis)
+            for first, end in ((0, -2), (1, -1), (2, END))
+        )
+        return op("Sub", op("Mul", middle, 0.5), op("Mul", op("Add", low, high), 0.25))
 
     def channels(self, shaped: str, pulses: str, noise: str) -> str:
         """Waves (1, 1, 1, T) to (1, SOURCE_CHANNELS, 1, T)."""

@@ -92,6 +92,12 @@ def test_sums_and_counts_by_hand() -> None:
         for row, n in enumerate(MEL_LENGTHS)
     )
     torch.testing.assert_close(found.coarse, coarse)
+    absolute = sum(
+        (part[row, :, :n] - mel[row, :, :n]).abs().mean(dim=0).sum()
+        for part in (output.mel, output.refined)
+        for row, n in enumerate(MEL_LENGTHS)
+    )
+    torch.testing.assert_close(found.absolute, absolute)
     assert int(found.frames) == int(MEL_LENGTHS.sum())
     assert int(found.steps) == int(STEP_LENGTHS.sum())
 
@@ -126,9 +132,9 @@ def test_losses_are_float32_of_a_bfloat16_output() -> None:
     output, mel = batch()
     low = Tacotron2Output(*(part.bfloat16() for part in output))
     found = losses(low, mel)
-    assert {part.dtype for part in found[:4]} == {torch.float32}
+    assert {part.dtype for part in found[:5]} == {torch.float32}
     torch.testing.assert_close(
-        torch.stack(found[:4]), torch.stack(losses(output, mel)[:4]), rtol=0.02, atol=0
+        torch.stack(found[:5]), torch.stack(losses(output, mel)[:5]), rtol=0.02, atol=0
     )
 
 

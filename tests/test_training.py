@@ -63,6 +63,21 @@ def test_acoustic_learns_and_leaves_pictures(
     assert settings["config"]["acoustic"] == to_dict(short_config().acoustic)
 
 
+def test_the_loss_is_the_weighted_sum_of_its_parts(tmp_path: Path, short_data: Path) -> None:
+    weights = {"l1_weight": 2.0, "guided_weight": 3.0, "guided_steps": 2}
+    train = {"steps": 2, "batch_size": 8, "log_every": 1, "validate_every": 2, **weights}
+    conf = write_conf(tmp_path / "c.yaml", short_config(), acoustic=train)
+    acoustic.train(RunOptions(conf, short_data, tmp_path / "run"))
+    names = ("mel_coarse", "mel_refined", "gate", "mel_absolute", "guided")
+    parts = zip(*(metrics(tmp_path / "run", "train", name) for name in names), strict=True)
+    losses = [
+        coarse + refined + gate + 2.0 * absolute + 3.0 * left * guided
+        for left, (coarse, refined, gate, absolute, guided) in zip((1.0, 0.5), parts, strict=True)
+    ]
+    assert metrics(tmp_path / "run", "train", "loss") == pytest.approx(losses, rel=1e-4)
+    assert metrics(tmp_path / "run", "dev", "mel_absolute")[0] > 0
+
+
 def test_done_run_is_left_alone_and_another_configuration_starts_anew(
     tmp_path: Path, short_data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

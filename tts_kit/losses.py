@@ -22,6 +22,7 @@ class Tacotron2Losses(NamedTuple):
 
     coarse: Tensor  # squared error before the postnet, mean over mel channels, sum over frames
     refined: Tensor  # the same after the postnet
+    absolute: Tensor  # absolute error of both, mean over mel channels, sum over frames
     gate: Tensor  # binary cross entropy, sum over decoder steps
     guided: Tensor  # attention away from where it belongs, sum over decoder steps
     frames: Tensor  # number of valid frames
@@ -61,9 +62,11 @@ def tacotron2_losses(
         real = length_mask(token_lengths, guide.shape[2]).unsqueeze(1) & steps.unsqueeze(2)
         given = position_penalty(positions, guide.shape[2], guided_tokens) * real
         guide = torch.where(torch.isnan(positions[:, :1]).unsqueeze(2), guide, given)
+    coarse, refined = output.mel.float() - mel, output.refined.float() - mel
     return Tacotron2Losses(
-        coarse=((output.mel.float() - mel).square().mean(dim=1) * valid).sum(),
-        refined=((output.refined.float() - mel).square().mean(dim=1) * valid).sum(),
+        coarse=(coarse.square().mean(dim=1) * valid).sum(),
+        refined=(refined.square().mean(dim=1) * valid).sum(),
+        absolute=((coarse.abs() + refined.abs()).mean(dim=1) * valid).sum(),
         gate=(gate_loss * steps).sum(),
         guided=(output.alignment.float() * guide).sum(),
         frames=valid.sum(),

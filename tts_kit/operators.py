@@ -19,8 +19,8 @@ EXPORTED: dict[Operator, tuple[str, ...]] = {
     ("", "ArgMax"): ("axis", "keepdims"),
     ("", "Cast"): ("to",),
     ("", "Concat"): ("axis",),
-    ("", "Conv"): ("dilations", "pads", "strides"),
-    ("", "ConvTranspose"): ("pads", "strides"),
+    ("", "Conv"): ("dilations", "group", "pads", "strides"),
+    ("", "ConvTranspose"): ("group", "pads", "strides"),
     ("", "DequantizeLinear"): ("axis",),
     ("", "Gather"): ("axis",),
     ("", "Gemm"): ("transA", "transB"),
@@ -53,7 +53,9 @@ TYPES = {
     "alpha": "f",
     "body": "g",
 }  # all others: "i"
-POSITIVE = frozenset({"dilations", "hidden_size", "strides", "K", "N", "bits", "block_size"})
+POSITIVE = frozenset(
+    {*("dilations", "group", "hidden_size", "strides", "K", "N", "bits", "block_size")}
+)
 # What onnxruntime may compute from constants alone while it loads: work that is proportional to
 # the size of the file.
 CHEAP = frozenset(

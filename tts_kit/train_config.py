@@ -24,6 +24,7 @@ class TrainConfig:
     weight_decay: float = 1e-6
     clip_norm: float = 1.0  # largest gradient norm
     gate_weight: float = 8.0  # positive weight of the stop token
+    l1_weight: float = 0.0  # acoustic: absolute error of the mel, beside the squared one
     guided: str = "diagonal"  # attention is guided towards the diagonal, or towards "alignments"
     guided_weight: float = 1.0  # guided attention (Tachibana et al. 2017), at the first step
     guided_sigma: float = 0.3  # width of the diagonal, a share of the sentence

@@ -13,7 +13,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -65,10 +64,17 @@ def pitch_loss(pitch: Tensor, f0: Tensor) -> Tensor:
 
 
 class SourceTables(NamedTuple):
-    """The constants of a source; K bins of the spectrum, those that the mel sees."""
+    """The constants of a source; K bins of the spectrum, those that the mel sees.
+
+    The hops of a frame are transformed one by one: what is a hop later has each bin turned by a
+    part of a circle. So a frame's transform takes a table as long as a hop, and a hop is
+    transformed once. Hann's window comes last, where it is a sum over neighbouring bins; for that
+    there is one bin more on either side.
+    """
 
     noise: FloatArray  # (NOISE_FRAMES, hop)
-    basis: FloatArray  # (2 K, n_fft): real and imaginary parts of a windowed frame
+    basis: FloatArray  # (2 (K + 2), 1, hop): real and imaginary part of a hop, bin by bin
+    turns: FloatArray  # (2 (K + 2), 2, n_fft / hop): a frame's hops to its bins, by groups of two
     bands: FloatArray  # (n_mels, K): magnitudes to mel
     spread: FloatArray  # (K, n_mels): a value a band to one a bin
 
@@ -132,29 +138,36 @@ class Source(nn.Module):
 
     def _shape(self, mel: Tensor, wav: Tensor) -> Tensor:
         """``wav`` (B, T) with the spectrum of each frame scaled to the mel's bands."""
-        basis, bands, spread = map(self.get_buffer, ("basis", "bands", "spread"))
-        spectrum = F.conv1d(
-            wav.unsqueeze(1), basis.unsqueeze(1), stride=self.hop, padding=self.padding
-        )
-        real, imaginary = spectrum.chunk(2, dim=1)
-        band = bands @ (real.square() + imaginary.square()).sqrt()
+        bands, spread = self.get_buffer("bands"), self.get_buffer("spread")
+        spectrum = self.analyse(F.pad(wav, (self.padding, self.padding)))
+        band = bands @ spectrum.square().sum(dim=2).sqrt()
         gain = self.inverse * spread @ (mel.exp() / band.clamp(min=SMALLEST_BAND))
-        parts = torch.cat((gain * real, gain * imaginary), dim=1)
-        shaped = F.conv_transpose1d(
-            parts, basis.unsqueeze(1), stride=self.hop, padding=self.padding
-        )
-        return shaped.squeeze(1)
+        return self.synthesize(gain.unsqueeze(2) * spectrum)[:, self.padding : -self.padding]
+
+    def analyse(self, wav: Tensor) -> Tensor:
+        """(B, n_fft + (F - 1) * hop) to the windowed frames' bins (B, K, 2, F)."""
+        basis, turns = self.get_buffer("basis"), self.get_buffer("turns")
+        hops = F.conv1d(wav.unsqueeze(1), basis, stride=self.hop)
+        frames = F.conv1d(hops, turns, groups=len(turns) // 2)
+        return _hann(frames.unflatten(1, (-1, 2)))
+
+    def synthesize(self, spectrum: Tensor) -> Tensor:
+        """The transpose of ``analyse``: (B, K, 2, F) to the sum of frames windowed again."""
+        basis, turns = self.get_buffer("basis"), self.get_buffer("turns")
+        frames = _hann(F.pad(spectrum, (0, 0, 0, 0, 2, 2))).flatten(1, 2)
+        hops = F.conv_transpose1d(frames, turns, groups=len(turns) // 2)
+        return F.conv_transpose1d(hops, basis, stride=self.hop).squeeze(1)
+
+
+def _hann(bins: Tensor) -> Tensor:
+    """Hann's window over (B, K + 2, 2, F), but for the bins at both ends."""
+    return 0.5 * bins[:, 1:-1] - 0.25 * (bins[:, :-2] + bins[:, 2:])
 
 
 def inverse_scale(audio: AudioConfig) -> float:
     """What the transpose of the analysis lacks to be its inverse: bins are counted twice, for
     their mirrored ones, and squared Hann windows of three hops and more add up to a constant."""
-    return float(2.0 / audio.n_fft / np.square(_window(audio.n_fft))[:: audio.hop_length].sum())
-
-
-def _window(n_fft: int) -> npt.NDArray[np.float64]:
-    window: npt.NDArray[np.float64] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    return window
+    return 16.0 / 3.0 * audio.hop_length / audio.n_fft**2
 
 
 def source_tables(audio: AudioConfig) -> SourceTables:
@@ -164,16 +177,20 @@ def source_tables(audio: AudioConfig) -> SourceTables:
     filters = LogMel(audio).spectrogram.mel_scale.fb.numpy().astype(np.float64)
     inner = np.arange(len(filters)) % (n_fft // 2) > 0  # not the bins without a mirrored one
     seen = np.flatnonzero((filters.sum(axis=1) > 0) & inner)
-    filters = filters[seen]
-    window = _window(n_fft)
-    angle = 2 * np.pi / n_fft * np.outer(seen, np.arange(n_fft))
-    basis = np.concatenate((np.cos(angle), -np.sin(angle)))
+    first, last = seen[0], seen[-1]
+    filters = filters[first : last + 1]
+    bins = np.arange(first - 1, last + 2)
+    angle = 2 * np.pi / n_fft * np.outer(bins, np.arange(hop))
+    turn = 2 * np.pi * hop / n_fft * np.outer(bins, np.arange(n_fft // hop))
+    cos, sin = np.cos(turn), np.sin(turn)
+    turns = np.stack((np.stack((cos, sin), axis=1), np.stack((-sin, cos), axis=1)), axis=1)
     # numpy promises that the stream of this old generator stays as it is.
     noise = np.random.RandomState(0).standard_normal((NOISE_FRAMES, hop))
     tables = (
         noise,
-        basis * window,
+        np.stack((np.cos(angle), -np.sin(angle)), axis=1).reshape(-1, 1, hop),
+        turns.reshape(2 * len(bins), 2, -1),
         filters.T,
-        filters / filters.sum(axis=1, keepdims=True),
+        filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-12),
     )
     return SourceTables(*(np.ascontiguousarray(table, dtype=np.float32) for table in tables))

@@ -218,11 +218,13 @@ class AcousticTrainer:
         values = {
             "mel_coarse": parts.coarse / frames,
             "mel_refined": parts.refined / frames,
+            "mel_absolute": parts.absolute / frames,
             "gate": parts.gate / steps,
             "guided": parts.guided / steps,
         }
         guided = self.settings.guided_weight * left * values["guided"]
-        loss = values["mel_coarse"] + values["mel_refined"] + values["gate"] + guided
+        absolute = self.settings.l1_weight * values["mel_absolute"]
+        loss = values["mel_coarse"] + values["mel_refined"] + absolute + values["gate"] + guided
         return loss, {"loss": loss, **values}
 
     def _validate(self) -> None:
@@ -285,6 +287,7 @@ class AcousticTrainer:
         return {
             "mel_coarse": sums["coarse"] / sums["frames"],
             "mel_refined": sums["refined"] / sums["frames"],
+            "mel_absolute": sums["absolute"] / sums["frames"],
             "gate": sums["gate"] / sums["steps"],
             "guided": sums["guided"] / sums["steps"],
             **({"alignment_accuracy": hits / spoken} if spoken else {}),
