@@ -14,7 +14,13 @@ from tts_kit.export.hifigan_full import vocoder_full_graph
 from tts_kit.export.options import ExportOptions
 from tts_kit.export.parity import Models
 from tts_kit.export.quantize import store_as_fp16
-from tts_kit.export.tacotron2 import decoder_graph, decoder_step_graph, encoder_graph, postnet_graph
+from tts_kit.export.tacotron2 import (
+    POSTFILTER,
+    decoder_graph,
+    decoder_step_graph,
+    encoder_graph,
+    postnet_graph,
+)
 from tts_kit.export.vocoder_quality import choose_vocoder
 from tts_kit.voice import DECODER, DECODER_STEP, ENCODER, POSTNET, VOCODER, VOCODER_FULL
 
@@ -56,7 +62,8 @@ def stored_graphs(exact: Mapping[str, bytes], models: Models, options: ExportOpt
                 quantized = make(model, audio, stream, profile=options.profile)
                 graphs[name], storage[name] = store_as_fp16(quantized), options.profile
         for name in (ENCODER, POSTNET):
-            graphs[name], storage[name] = store_as_fp16(graphs[name]), "fp16"
+            graphs[name] = store_as_fp16(graphs[name], keep=POSTFILTER)
+            storage[name] = "fp16"
     if options.vocoder_profile == "fp16":
         for name in {VOCODER, VOCODER_FULL} & set(graphs):
             # A pitch that is rounded moves the phase on and on.

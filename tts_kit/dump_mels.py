@@ -27,6 +27,7 @@ from tts_kit.data import (
 )
 from tts_kit.errors import CheckpointError, OutputError
 from tts_kit.manifests import MANIFESTS, manifest_hash
+from tts_kit.models.postfilter import Postfilter, Sharpening
 from tts_kit.models.tacotron2 import Tacotron2, cut_projection
 from tts_kit.plain import fingerprint, from_dict, to_dict
 from tts_kit.progress import is_quiet
@@ -48,6 +49,9 @@ def load_acoustic(checkpoint: Checkpoint) -> tuple[Tacotron2, Frontend]:
     model = Tacotron2(len(frontend.symbols), audio.n_mels, config)
     weights = checkpoint.trained("tacotron2")
     model.load_state_dict(cut_projection(weights, config.reduction * audio.n_mels))
+    if "postfilter" in meta:
+        sharpening = Sharpening(**meta["postfilter"])
+        model.postnet.postfilter = Postfilter(sharpening, floor=audio.silence)
     return model.eval(), frontend
 
 

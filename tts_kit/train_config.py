@@ -24,6 +24,9 @@ class TrainConfig:
     weight_decay: float = 1e-6
     clip_norm: float = 1.0  # largest gradient norm
     gate_weight: float = 8.0  # positive weight of the stop token
+    # Acoustic: strength of the post-filter that gives the mel its natural variance back; 0: none,
+    # 1: all of it. Each validation measures it anew; it does not change what is learnt.
+    postfilter: float = 0.0
     l1_weight: float = 0.0  # acoustic: absolute error of the mel, beside the squared one
     guided: str = "diagonal"  # attention is guided towards the diagonal, or towards "alignments"
     guided_weight: float = 1.0  # guided attention (Tachibana et al. 2017), at the first step
@@ -74,6 +77,7 @@ class TrainConfig:
         require(
             0.0 <= self.scheduled_sampling <= 1.0, "train.*.scheduled_sampling must lie in [0, 1]"
         )
+        require(0.0 <= self.postfilter <= 1.0, "train.*.postfilter must lie in [0, 1]")
         require(self.segment_length >= 1024, "train.*.segment_length must be at least 1024")
         for name in ("keep_checkpoints", "log_every", "validation_clips"):
             require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")
