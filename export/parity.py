@@ -207,12 +207,16 @@ _SAID = {
 }
 
 
-def require_near(found: Mapping[str, Difference], storage: Mapping[str, str]) -> None:
+def require_near(
+    found: Mapping[str, Difference], storage: Mapping[str, str], *, has_source: bool = False
+) -> None:
     """VoiceError where a graph is further from torch than its ``storage`` (fp32, fp16, int8 or
-    int4, by graph) explains."""
+    int4, by graph) explains, and a wave from a source than its phase does."""
     bounds = {name: _BOUNDS[storage[graph]] for name, graph in _SAID.items()}
     if storage[VOCODER] == "int8":
         bounds["vocoder.wav"] = _INT8_WAVE
+    if has_source:
+        bounds["vocoder.wav"] = max(bounds["vocoder.wav"], SOURCE_TOLERANCE)
     _require({name: found[name] for name in bounds}, bounds, "relative")
 
 

@@ -95,10 +95,11 @@ def check_voice(
     """
     tokens = open_frontend(draft.text, draft.lexicon()).encode(texts[0]).tokens
     exactly = parity.graph_differences(parity.open_graphs(exact), models, tokens)
-    parity.require_exact(exactly, has_source=models.generator.source is not None)
+    has_source = models.generator.source is not None
+    parity.require_exact(exactly, has_source=has_source)
     graphs = parity.open_graphs({name: draft.graph_bytes(name) for name in draft.graphs})
     nearly = parity.graph_differences(graphs, models, tokens)
-    parity.require_near(nearly, storage)
+    parity.require_near(nearly, storage, has_source=has_source)
     voice = Voice(draft, {name: graphs[name] for name in GRAPHS})
     sentences = spoken.speak_twice(voice, models, texts)
     warnings = spoken.require_sound(sentences, profile=draft.profile)

@@ -122,6 +122,6 @@ def test_the_default_voice_speaks_and_its_card_is_its_own(
     info = open_voice(folder)
     card = read_card(folder, info)
     assert card is not None and card.quality in CliRunner().invoke(main, ["voices"]).stdout
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 13_000_000
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 12_000_000
     page = (folder / "MODEL_CARD.md").read_text("utf-8")
     assert card.quality[1:] in page and "Voice Dataset (Kathleen)" in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -69,6 +70,16 @@ def test_each_profile_is_near(models: Models) -> None:
         parity.require_near(found, storage)
         with pytest.raises(VoiceError, match="differs from torch"):
             parity.require_exact(found)
+
+
+def test_the_phase_of_a_source_is_granted_its_digits_and_no_more(models: Models) -> None:
+    found = compare(models, exact_graphs(models))
+    storage = dict.fromkeys((ENCODER, DECODER, POSTNET, VOCODER), "fp32")
+    parity.require_near(found, storage)
+    for error, has_source, near in ((5e-4, True, True), (5e-4, False, False), (2e-3, True, False)):
+        wave = dataclasses.replace(found["vocoder.wav"], relative=error)
+        with nullcontext() if near else pytest.raises(VoiceError, match="vocoder.wav differs"):
+            parity.require_near({**found, "vocoder.wav": wave}, storage, has_source=has_source)
 
 
 # Planted faults
