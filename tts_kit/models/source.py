@@ -149,7 +149,7 @@ class Source(nn.Module):
         basis, turns = self.get_buffer("basis"), self.get_buffer("turns")
         hops = F.conv1d(wav.unsqueeze(1), basis, stride=self.hop)
         frames = F.conv1d(hops, turns, groups=len(turns) // 2)
-        return _hann(frames.unflatten(1, (-1, 2)))
+        return _hann(frames.reshape(len(wav), len(turns) // 2, 2, -1))
 
     def synthesize(self, spectrum: Tensor) -> Tensor:
         """The transpose of ``analyse``: (B, K, 2, F) to the sum of frames windowed again."""
