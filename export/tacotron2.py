@@ -16,7 +16,7 @@ from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.voice import DECODER, ENCODER, POSTNET
 
 LONGEST = 10**9  # tokens: more than any text has
-POSTFILTER = "postfilter"
+POSTFILTER = "postfilter"  # the name of its node
 DECODER_STEP = "decoder_step"  # in no voice but for --debug-graphs
 
 
