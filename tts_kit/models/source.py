@@ -13,6 +13,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,6 +28,8 @@ OCTAVES = 3.0  # from there to the highest
 # what would fold back from beyond 11 kHz 67 dB.
 DECAY = 0.9
 NOISE_FRAMES = 64  # after which the noise repeats
+# A voice is breath more than pulses far up: noise that begins around BREATH (Hz) goes with them.
+BREATH, BREATH_WIDTH = 2000.0, 200.0
 VOICED = 0.25  # surer of a voice than this, pulses have their pitch; in silence the phase rests
 SMALLEST_BAND = 1e-3  # magnitude of a mel band of the excitation, which is about 1
 SHAPED_SCALE = 10.0  # brings speech to the level of the flat pulses and noise
@@ -73,6 +76,7 @@ class SourceTables(NamedTuple):
     """
 
     noise: FloatArray  # (NOISE_FRAMES, hop)
+    breath: FloatArray  # the same noise, its high part alone
     basis: FloatArray  # (2 (K + 2), 1, hop): real and imaginary part of a hop, bin by bin
     turns: FloatArray  # (2 (K + 2), 2, n_fft / hop): a frame's hops to its bins, by groups of two
     bands: FloatArray  # (n_mels, K): magnitudes to mel
@@ -104,14 +108,13 @@ class Source(nn.Module):
         whose pitch may still see what was before the mel, do not move the phase.
         """
         with torch.autocast(mel.device.type, enabled=False):
-            voice, pulses, noise = self._flat(pitch.float())
-            mixed = pulses + (1 - voice) * noise
+            mixed, pulses, noise = self._flat(pitch.float())
             shaped = self._shape(mel.float(), mixed.flatten(1))
             flat = [part.flatten(1) for part in (pulses, noise)]
             return torch.stack([SHAPED_SCALE * shaped, *flat], dim=1)
 
     def _flat(self, pitch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Certainty of a voice (B, F, 1), pulses and noise (B, F, hop)."""
+        """What is shaped, pulses, and noise, (B, F, hop) each."""
         batch, _, frames = pitch.shape
         device = pitch.device
         voice, place = pitch[:, 0].sigmoid(), pitch[:, 1].double().sigmoid()
@@ -134,7 +137,8 @@ class Source(nn.Module):
         half = (math.pi * turns).sin().square()
         pulses = voice * DECAY * (1 - DECAY - 2 * half) / ((1 - DECAY) ** 2 + 4 * DECAY * half)
         rows = (first.long() + torch.arange(frames, device=device)) % NOISE_FRAMES
-        return voice, pulses, self.get_buffer("noise")[rows]
+        noise, breath = self.get_buffer("noise")[rows], self.get_buffer("breath")[rows]
+        return pulses + torch.lerp(noise, breath, voice), pulses, noise
 
     def _shape(self, mel: Tensor, wav: Tensor) -> Tensor:
         """``wav`` (B, T) with the spectrum of each frame scaled to the mel's bands."""
@@ -188,9 +192,18 @@ def source_tables(audio: AudioConfig) -> SourceTables:
     noise = np.random.RandomState(0).standard_normal((NOISE_FRAMES, hop))
     tables = (
         noise,
+        _high_part(noise, audio.sample_rate),
         np.stack((np.cos(angle), -np.sin(angle)), axis=1).reshape(-1, 1, hop),
         turns.reshape(2 * len(bins), 2, -1),
         filters.T,
         filters / np.maximum(filters.sum(axis=1, keepdims=True), 1e-12),
     )
     return SourceTables(*(np.ascontiguousarray(table, dtype=np.float32) for table in tables))
+
+
+def _high_part(noise: npt.NDArray[np.float64], sample_rate: int) -> npt.NDArray[np.float64]:
+    """``noise``, which repeats, with what lies below BREATH faded out."""
+    frequencies = np.fft.rfftfreq(noise.size, 1.0 / sample_rate)
+    power = 1.0 / (1.0 + np.exp((BREATH - frequencies) / BREATH_WIDTH))
+    high: npt.NDArray[np.float64] = np.fft.irfft(np.fft.rfft(noise.ravel()) * np.sqrt(power))
+    return high.reshape(noise.shape)
