@@ -46,7 +46,7 @@ def short_config(**train: dict[str, Any]) -> Config:
             **{"batch_size": 3, "segment_length": 1024, "validation_clips": 1}
             | train.get(name, {}),
         )
-        for name in ("acoustic", "postnet", "vocoder", "finetune")
+        for name in ("acoustic", "vocoder", "finetune")
     }
     return dataclasses.replace(
         tiny,

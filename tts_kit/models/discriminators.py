@@ -1,5 +1,4 @@
-"""HiFi-GAN's discriminators (Kong et al. 2020, arXiv:2010.05646, section 2.3), UnivNet's, and one
-of mels."""
+"""HiFi-GAN's discriminators (Kong et al. 2020, arXiv:2010.05646, section 2.3), and UnivNet's."""
 
 from __future__ import annotations
 
@@ -13,8 +12,6 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from tts_kit.config import HifiganConfig
 from tts_kit.models.hifigan import LEAKY_SLOPE
-
-MEL_CENTRE, MEL_SPREAD = -5.0, 2.0  # where log-mels of speech lie
 
 
 class Judgement(NamedTuple):
@@ -140,24 +137,6 @@ class Discriminators(nn.Module):
             judgements.append(scale(pooled))
         judgements += [spectrogram(wav) for spectrogram in self.spectrograms]
         return judgements
-
-
-class MelDiscriminator(nn.Module):
-    """Looks at a mel beside the one that the postnet was given, as two layers of one picture: a
-    detail must not only look natural, but belong there."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        widths = (2, channels, 2 * channels, 4 * channels, 4 * channels)
-        self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(n_in, n_out, (5 if i == 0 else 3, 3), 2, (2 if i == 0 else 1, 1)))
-            for i, (n_in, n_out) in enumerate(zip(widths[:-1], widths[1:], strict=True))
-        )
-        self.last = weight_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
-
-    def forward(self, mels: Tensor) -> list[Judgement]:
-        """Log-mels ``mels`` (B, 2, n_mels, F), of which the second was the postnet's input."""
-        return [_judge((mels - MEL_CENTRE) / MEL_SPREAD, self.layers, self.last)]
 
 
 def _judge(

@@ -32,10 +32,10 @@ from tts_kit.data import (
 from tts_kit.errors import UsageError
 from tts_kit.forced_alignment import alignments_hash
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
+from tts_kit.models.postfilter import VarianceStatistics
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
 from tts_kit.plain import to_dict
 from tts_kit.text import Frontend
-from tts_kit.training.detail import Detail
 from tts_kit.training.ema import Ema
 from tts_kit.training.free_running import speak_sentences
 from tts_kit.training.guidance import Guidance
@@ -120,6 +120,8 @@ class AcousticTrainer:
             "lexicon": frontend.lexicon.canonical,
             "acoustic": to_dict(self.config.acoustic),
         }
+        if self.settings.postfilter and run.resumed and "postfilter" in run.resumed.meta:
+            self.meta["postfilter"] = run.resumed.meta["postfilter"]
 
     def fit(self) -> None:
         """Runs to the last step; validates, logs and saves on the way."""
@@ -268,7 +270,7 @@ class AcousticTrainer:
         n_clips, size = len(self.dev.audio.clips), self.settings.batch_size
         sums: dict[str, float] = {}
         hits = spoken = 0
-        detail = Detail(self.config.audio.n_mels)
+        variances = VarianceStatistics(self.config.audio.n_mels)
         device = self.run.accelerator.device
         for start in range(0, n_clips, size):
             indices = range(start, min(start + size, n_clips))
@@ -281,20 +283,22 @@ class AcousticTrainer:
             )
             hits, spoken = hits + found[0], spoken + found[1]
             for row, frames in enumerate(batch.mel_lengths.tolist()):
-                detail.add(batch.mel[row, :, :frames], output.refined[row, :, :frames])
+                variances.add(batch.mel[row, :, :frames], output.refined[row, :, :frames])
             if start == 0:
                 frames = int(batch.mel_lengths[0])
                 true, predicted = (
                     mel[0, :, :frames].float().cpu().numpy() for mel in (batch.mel, output.refined)
                 )
                 plot_triptych(self._pictures() / "teacher-forced-mel.png", true, predicted)
+        if self.settings.postfilter:
+            sharpening = variances.sharpening(self.settings.postfilter)
+            self.meta["postfilter"] = sharpening._asdict()
         return {
             "mel_coarse": sums["coarse"] / sums["frames"],
             "mel_refined": sums["refined"] / sums["frames"],
             "mel_absolute": sums["absolute"] / sums["frames"],
             "gate": sums["gate"] / sums["steps"],
             "guided": sums["guided"] / sums["steps"],
-            **detail.shares(),
             **({"alignment_accuracy": hits / spoken} if spoken else {}),
         }
 
