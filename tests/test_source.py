@@ -92,6 +92,17 @@ def test_flat_pulses_have_harmonics_that_fall_and_unvoiced_frames_none() -> None
     assert float(pulses.abs().max()) < 1e-6
 
 
+def test_a_voice_is_pulses_below_and_breath_above() -> None:
+    frames, f0 = 48, 172.265625  # 64 cycles in 8192 samples
+    source = Source(AUDIO, EDGE).eval()
+    mel = torch.full((1, AUDIO.n_mels, frames), -5.0)
+    shaped = source(mel, pitch_of(torch.full((frames,), f0)))[0, 0]
+    power = torch.fft.rfft(shaped[2048 : 2048 + 8192].double()).abs().square()
+    cycles = power[: 64 * 44].view(44, 64)  # row k: from harmonic k on
+    share = cycles[:, 16:49].mean(dim=1) / cycles[:, 0]  # what lies between them
+    assert float(share[2:6].max()) < 0.02 < 0.2 < float(share[24:40].median())
+
+
 def test_analysis_is_torchs_stft_and_synthesis_its_inverse() -> None:
     torch.manual_seed(0)
     source = Source(AUDIO, EDGE)
