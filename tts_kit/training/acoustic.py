@@ -239,7 +239,7 @@ class AcousticTrainer:
             averaged = nullcontext() if self.ema is None else self.ema.applied()
             with torch.random.fork_rng(devices=[]), averaged:
                 torch.manual_seed(self.settings.seed)
-                values = self._teacher_forced(model)
+                values, variances = self._teacher_forced(model)
                 values |= speak_sentences(
                     model,
                     self.dev,
@@ -247,6 +247,9 @@ class AcousticTrainer:
                     self._pictures(),
                     teacher_forced=self._forced_alignment(model),
                 )
+            if self.settings.postfilter:
+                sharpening = variances.sharpening(self.settings.postfilter)
+                self.meta["postfilter"] = sharpening._asdict()
             self.run.log("dev", values)
             self._warn_of_alignment(values)
             self.run.mark_best(values["mel_refined"])
@@ -266,7 +269,8 @@ class AcousticTrainer:
         return self.run.options.out / "plots" / f"step-{self.run.step + 1:08d}"
 
     @torch.no_grad()
-    def _teacher_forced(self, model: Tacotron2) -> dict[str, float]:
+    def _teacher_forced(self, model: Tacotron2) -> tuple[dict[str, float], VarianceStatistics]:
+        """Means over the dev clips, and how far both kinds of mel vary within them."""
         n_clips, size = len(self.dev.audio.clips), self.settings.batch_size
         sums: dict[str, float] = {}
         hits = spoken = 0
@@ -290,9 +294,6 @@ class AcousticTrainer:
                     mel[0, :, :frames].float().cpu().numpy() for mel in (batch.mel, output.refined)
                 )
                 plot_triptych(self._pictures() / "teacher-forced-mel.png", true, predicted)
-        if self.settings.postfilter:
-            sharpening = variances.sharpening(self.settings.postfilter)
-            self.meta["postfilter"] = sharpening._asdict()
         return {
             "mel_coarse": sums["coarse"] / sums["frames"],
             "mel_refined": sums["refined"] / sums["frames"],
@@ -300,7 +301,7 @@ class AcousticTrainer:
             "gate": sums["gate"] / sums["steps"],
             "guided": sums["guided"] / sums["steps"],
             **({"alignment_accuracy": hits / spoken} if spoken else {}),
-        }
+        }, variances
 
     @torch.no_grad()
     def _forced_alignment(self, model: Tacotron2) -> FloatArray:
