@@ -76,8 +76,8 @@ class SourceNodes:
         above = op("Sub", self._float(1 - DECAY), op("Mul", half, 2.0))
         below = op("Add", op("Mul", half, 4 * DECAY), (1 - DECAY) ** 2)
         pulses = op("Div", op("Mul", above, op("Mul", voice, DECAY)), below)
-        row = graph.add("Reshape", self._remainder(since), graph.ints(-1))
-        row = self._cast(row, TensorProto.INT64)
+        row = self._cast(self._remainder(since), TensorProto.INT64)
+        row = graph.add("Reshape", row, graph.ints(-1))
         noise, breath = (
             graph.add("Gather", graph.constant(table), row, axis=0)
             for table in (self._tables.noise, self._tables.breath)
