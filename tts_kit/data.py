@@ -26,7 +26,7 @@ from tts_kit.text import Frontend, load_frontend, read_lexicon
 
 
 class Position(NamedTuple):
-    """A clip in a batch: its index in the split, and the batch's number since the start."""
+    """A clip in a batch: its index in the data set, and the batch's number since the start."""
 
     clip: int
     batch: int
@@ -114,15 +114,38 @@ class ClipAudio:
         return mel
 
 
-class AcousticDataset(Dataset[tuple[str, Tensor, Tensor]]):
-    """Id, tokens and mel of a clip."""
+class Phrase(NamedTuple):
+    """Frames ``start`` to ``end`` of a clip, as an utterance of its own."""
 
-    def __init__(self, audio: ClipAudio, frontend: Frontend) -> None:
-        self.audio = audio
+    id: str
+    clip: int  # its index
+    start: int
+    end: int
+    tokens: tuple[int, ...]
+
+
+class AcousticDataset(Dataset[tuple[str, Tensor, Tensor]]):
+    """Id, tokens and mel of a clip; after the clips come the ``phrases``."""
+
+    def __init__(
+        self, audio: ClipAudio, frontend: Frontend, phrases: Sequence[Phrase] = ()
+    ) -> None:
+        self.audio, self.phrases = audio, phrases
         self.tokens = [torch.tensor(frontend.encode(c.normalized).tokens) for c in audio.clips]
 
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each item."""
+        hop, clips = self.audio.audio.hop_length, self.audio.clips
+        return [c.n_samples for c in clips] + [hop * (p.end - p.start) for p in self.phrases]
+
     def __getitem__(self, at: Position) -> tuple[str, Tensor, Tensor]:
-        return self.audio.clips[at.clip].id, self.tokens[at.clip], self.audio.mel(at.clip)
+        clips = self.audio.clips
+        if at.clip < len(clips):
+            return clips[at.clip].id, self.tokens[at.clip], self.audio.mel(at.clip)
+        phrase = self.phrases[at.clip - len(clips)]
+        mel = self.audio.mel(phrase.clip)[:, phrase.start : phrase.end]
+        return phrase.id, torch.tensor(phrase.tokens), mel
 
 
 @dataclass(frozen=True)

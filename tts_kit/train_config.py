@@ -33,6 +33,9 @@ class TrainConfig:
     guided_sigma: float = 0.3  # width of the diagonal, a share of the sentence
     guided_tokens: float = 2.5  # width around a given alignment, in tokens (standard deviation)
     guided_steps: int = 20_000  # guidance decays linearly to zero here
+    # Acoustic, with alignments: what a clip says between pauses of so many seconds or more is
+    # learnt as an utterance of its own as well; 0: whole clips alone.
+    phrase_pause: float = 0.0
     # Acoustic: (step, mel frames a decoder step), such as [[0, 5], [10000, 2]]; empty: all the time
     # acoustic.reduction, which is also where it must end.
     reductions: tuple[tuple[int, int], ...] = ()
@@ -72,6 +75,10 @@ class TrainConfig:
         require(
             self.guided_sigma > 0 and self.guided_tokens > 0,
             "train.*.guided_sigma and guided_tokens must be positive",
+        )
+        require(
+            self.phrase_pause == 0.0 or (self.phrase_pause > 0.0 and self.guided == "alignments"),
+            "train.*.phrase_pause must be positive and needs guided: alignments, or be 0",
         )
         require(0.0 <= self.ema < 1.0, "train.*.ema must lie in [0, 1)")
         require(

@@ -24,13 +24,14 @@ from tts_kit.data import (
     AcousticBatch,
     AcousticDataset,
     ClipAudio,
+    Phrase,
     Position,
     collate_acoustic,
     configured_frontend,
     load_split,
 )
 from tts_kit.errors import UsageError
-from tts_kit.forced_alignment import alignments_hash
+from tts_kit.forced_alignment import Guide, alignments_hash
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
 from tts_kit.models.postfilter import VarianceStatistics
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
@@ -40,6 +41,7 @@ from tts_kit.training.ema import Ema
 from tts_kit.training.free_running import speak_sentences
 from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
+from tts_kit.training.phrases import cut_phrases
 from tts_kit.training.plots import plot_triptych
 from tts_kit.training.run import RunOptions, TrainingRun, to_device
 from tts_kit.training.warm_start import Frozen, acoustic_weights, trained_parameters
@@ -83,12 +85,19 @@ class AcousticTrainer:
         cache = run.options.data / CACHE
         audio = self.config.audio
         clips = load_split(run.options.data, "train", audio)
+        phrases: list[tuple[Phrase, Guide]] = []
+        if self.settings.phrase_pause:
+            assert alignments is not None
+            phrases = cut_phrases(clips, alignments, frontend, audio, self.settings.phrase_pause)
         self.dataset = AcousticDataset(
-            ClipAudio(clips, audio, cache=cache if self.settings.cache else None), frontend
+            ClipAudio(clips, audio, cache=cache if self.settings.cache else None),
+            frontend,
+            [phrase for phrase, _ in phrases],
         )
         dev = load_split(run.options.data, "dev", audio)[: self.settings.validation_clips]
         self.dev = AcousticDataset(ClipAudio(dev, audio, cache=cache), frontend)
         self.guidance = Guidance(alignments, [*clips, *dev], frontend, audio)
+        self.guidance.add({phrase.id: guide for phrase, guide in phrases})
         self.reduction = self.config.acoustic.reduction  # at the present step
         reductions = [self.reduction, *(r for _, r in self.settings.reductions)]
         self.collate = functools.partial(  # batches are made ahead: they suit every reduction
@@ -126,8 +135,7 @@ class AcousticTrainer:
     def fit(self) -> None:
         """Runs to the last step; validates, logs and saves on the way."""
         run, settings = self.run, self.settings
-        lengths = [clip.n_samples for clip in self.dataset.audio.clips]
-        epoch, batches = run.batches(self.dataset, lengths, self.collate)
+        epoch, batches = run.batches(self.dataset, self.dataset.lengths, self.collate)
         for step in run.steps():
             self._set_reduction()
             values = self._train_step(batches)

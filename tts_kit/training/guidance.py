@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,10 @@ class Guidance:
 
     def __len__(self) -> int:
         return len(self._guides)
+
+    def add(self, guides: Mapping[str, Guide]) -> None:
+        """Those of phrases, by their ids."""
+        self._guides |= guides
 
     def positions(self, ids: Sequence[str], n_steps: int, reduction: int) -> Tensor:
         """(B, S) tokens, NaN for a clip without alignment."""
