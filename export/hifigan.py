@@ -64,7 +64,7 @@ class _Streamed:
         source = ""
         if self.source is not None:
             source = self._carried("source", self._source_wave(x))
-            x = self._delayed_mel(config.source_delay)
+            x = self._delayed_mel(PITCH_LAYERS + config.source_delay)
         x = self._conv(self._carried("conv_pre", x), "conv_pre")
         scale = 1.0  # of x, what the mean over blocks would multiply it by: left to the next layer
         for i, rate in enumerate(config.upsample_rates):
@@ -85,9 +85,9 @@ class _Streamed:
             x = self.source.added(x, self._waiting(source, source_waits(config).wave))
         if self.head is None:
             x = graph.add("Tanh", x)
-        x = self._carried("delay", x)
-        if samples := self.sizes["delay"][1]:
-            x = self._slice(x, 0, -samples)
+        x = self._delayed("delay", x)
+        if config.mel_correction:
+            x = self._delayed("correction_delay", self._corrected(x))
         graph.output(graph.add("Squeeze", x, graph.ints(1, 2)), "wav", (1, "T"))
         flat = [self.next_states[name] for name in self.states]
         graph.output(graph.add("Concat", *flat, axis=1), "next_state", (1, size))
@@ -107,21 +107,46 @@ class _Streamed:
         flat = self._slice(self._carried("flat", flat), 0, -config.source_lag)
         pulses, noise = graph.split("Split", flat, outputs=2, axis=1)
 
-        mixed, edge = self._carried("excitation", excitation.mixed), config.source_frames
-        if early := 2 * edge * config.hop_length - config.source_lag:
-            mixed = self._slice(mixed, 0, -early)
-        shaped = nodes.shape(nodes.spectrum(mixed), self._delayed_mel(edge))
-        waves, overlap = nodes.waves(shaped), self.sizes["overlap"][1]
-        before = graph.add("Reshape", self.states["overlap"], graph.ints(1, 1, 1, overlap))
+        mixed = self._carried("excitation", excitation.mixed)
+        mel = self._delayed_mel(PITCH_LAYERS + config.source_frames)
+        shaped = nodes.shape(nodes.spectrum(self._framed(mixed)), mel)
+        return nodes.channels(self._overlapped("overlap", nodes.waves(shaped)), pulses, noise)
+
+    def _corrected(self, wave: str) -> str:
+        """``wave`` (1, 1, 1, T), ``wave_context`` frames behind, in the mel's shape and
+        ``source_lag`` samples later."""
+        nodes, config = self.source, self.config
+        assert nodes is not None
+        carried = self._carried("wave", wave)
+        mel = self._delayed_mel(config.wave_context + config.source_frames)
+        lacking = nodes.waves(nodes.lacking(nodes.spectrum(self._framed(carried)), mel))
+        wave = self._slice(carried, 0, -config.source_lag)
+        return self.graph.add("Add", wave, self._overlapped("wave_overlap", lacking))
+
+    def _framed(self, carried: str) -> str:
+        """``source_lag`` samples and new ones, up to where the last frame's window ends."""
+        config = self.config
+        early = 2 * config.source_frames * config.hop_length - config.source_lag
+        return self._slice(carried, 0, -early) if early else carried
+
+    def _overlapped(self, name: str, waves: str) -> str:
+        """The samples of ``waves`` (1, 1, 1, T + overlap) to which later frames add nothing."""
+        graph, overlap = self.graph, self.sizes[name][1]
+        before = graph.add("Reshape", self.states[name], graph.ints(1, 1, 1, overlap))
         begun = graph.add("Add", self._slice(waves, 0, overlap), before)
         waves = graph.add("Concat", begun, self._slice(waves, overlap, _END), axis=3)
         later = self._slice(waves, -overlap, _END)
-        self.next_states["overlap"] = graph.add("Reshape", later, graph.ints(1, overlap))
-        return nodes.channels(self._slice(waves, 0, -overlap), pulses, noise)
+        self.next_states[name] = graph.add("Reshape", later, graph.ints(1, overlap))
+        return self._slice(waves, 0, -overlap)
 
-    def _delayed_mel(self, frames: int) -> str:
-        """(1, n_mels, 1, F), PITCH_LAYERS and ``frames`` behind."""
-        behind = PITCH_LAYERS + frames
+    def _delayed(self, name: str, wave: str) -> str:
+        """``wave`` (1, 1, 1, T) as many samples later as the state of this name holds."""
+        wave = self._carried(name, wave)
+        samples = self.sizes[name][1]
+        return self._slice(wave, 0, -samples) if samples else wave
+
+    def _delayed_mel(self, behind: int) -> str:
+        """(1, n_mels, 1, F), so many frames late."""
         return self._slice(self.mel, self.sizes["mel"][1] - behind, -behind)
 
     def _waiting(self, source: str, wait: int, before: int = 0, after: int = 0) -> str:

@@ -21,9 +21,9 @@ def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
     beyond both ends of every layer's input."""
     config, weights = generator.config, arrays(generator)
     graph = GraphBuilder(VOCODER_FULL)
-    x = graph.add("Unsqueeze", graph.input("mel", (1, n_mels, "F")), graph.ints(2))
+    x = mel = graph.add("Unsqueeze", graph.input("mel", (1, n_mels, "F")), graph.ints(2))
     nodes = source_nodes(graph, generator)
-    source = "" if nodes is None else _full_source(graph, nodes, config, weights, x)
+    source = "" if nodes is None else _full_source(graph, nodes, config, weights, mel)
     x = graph.conv(x, weights["conv_pre.weight"], weights["conv_pre.bias"], padding=3)
     upsamplings = zip(config.upsample_rates, config.upsample_kernels, strict=True)
     for i, (rate, kernel) in enumerate(upsamplings):
@@ -67,6 +67,11 @@ def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
         x = nodes.added(x, source)
     if head is None:
         x = graph.add("Tanh", x)
+    if nodes is not None and config.mel_correction:
+        edge = _edge(config)
+        mirrored = graph.add("Pad", x, graph.ints(0, 0, 0, edge, 0, 0, 0, edge), mode="reflect")
+        lacking = nodes.waves(nodes.lacking(nodes.spectrum(mirrored), mel))
+        x = graph.add("Add", x, _without_ends(graph, lacking, edge))
     graph.output(graph.add("Squeeze", x, graph.ints(1, 2)), "wav", (1, "T"))
     return graph.build()
 
@@ -84,12 +89,21 @@ def _full_source(
         graph.constant(np.array([[value]], dtype=np.float32)) for value in (PITCH_LAYERS, 0.0)
     )
     excitation = nodes.excitation(pitch, elapsed, phase)
-    edge = (config.source_n_fft - config.hop_length) // 2
+    edge = _edge(config)
     silence = graph.constant(np.zeros((1, 1, 1, edge), dtype=np.float32))
     mixed = graph.add("Concat", silence, excitation.mixed, silence, axis=3)
     waves = nodes.waves(nodes.shape(nodes.spectrum(mixed), mel))
-    shaped = graph.add("Slice", waves, graph.ints(edge), graph.ints(-edge), graph.ints(3))
+    shaped = _without_ends(graph, waves, edge)
     return nodes.channels(shaped, excitation.pulses, excitation.noise)
+
+
+def _edge(config: HifiganConfig) -> int:
+    """Samples of a window on either side of its hop."""
+    return (config.source_n_fft - config.hop_length) // 2
+
+
+def _without_ends(graph: GraphBuilder, wave: str, edge: int) -> str:
+    return graph.add("Slice", wave, graph.ints(edge), graph.ints(-edge), graph.ints(3))
 
 
 def _full_resblock(

@@ -42,6 +42,8 @@ class SourceNodes:
         self._tables = source.tables
         self._basis = graph.constant(self._tables.basis[:, :, None])
         self._turns = graph.constant(self._tables.turns[:, :, None])
+        self._bands = graph.constant(self._tables.bands[:, :, None, None])
+        self._spread = graph.constant(source.inverse * self._tables.spread[:, :, None, None])
         self._bins = len(self._tables.turns) // 2
 
     def excitation(self, pitch: str, elapsed: str, phase: str) -> Excitation:
@@ -97,14 +99,21 @@ class SourceNodes:
 
     def shape(self, spectrum: str, mel: str) -> str:
         """``spectrum`` (1, K, 2, F) scaled to ``mel`` (1, n_mels, 1, F)."""
+        return self._scaled(spectrum, self._gain(spectrum, mel))
+
+    def lacking(self, spectrum: str, mel: str) -> str:
+        """What must be added to ``spectrum`` for the same."""
+        return self._scaled(spectrum, self._op("Sub", self._gain(spectrum, mel), 1.0))
+
+    def _gain(self, spectrum: str, mel: str) -> str:
         graph, op = self._graph, self._op
         squares = op("Mul", spectrum, spectrum)
         power = graph.add("ReduceSum", squares, graph.ints(2), keepdims=1)
-        bands = graph.constant(self._tables.bands[:, :, None, None])
-        band = op("Max", graph.add("Conv", op("Sqrt", power), bands), SMALLEST_BAND)
-        spread = graph.constant(self._source.inverse * self._tables.spread[:, :, None, None])
-        gain = graph.add("Conv", op("Div", op("Exp", mel), band), spread)
-        return op("Mul", gain, spectrum)
+        band = op("Max", graph.add("Conv", op("Sqrt", power), self._bands), SMALLEST_BAND)
+        return op("Div", op("Exp", mel), band)
+
+    def _scaled(self, spectrum: str, gain: str) -> str:
+        return self._op("Mul", self._graph.add("Conv", gain, self._spread), spectrum)
 
     def waves(self, spectrum: str) -> str:
         """(1, K, 2, F) to the overlapping frames' sum (1, 1, 1, (F - 1) * hop + n_fft)."""

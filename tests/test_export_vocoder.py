@@ -53,11 +53,14 @@ ODD_NSF = HifiganConfig(
     source_n_fft=120,
     pitch_channels=6,
 )
+# The presets have windows that do not end with a frame; these do.
+ODD_CORRECTED = dataclasses.replace(ODD_NSF, mel_correction=True)
 LAYOUTS = {
     **{name: dataclasses.replace(c, channels=16) for name, c in VOCODER_PRESETS.items()},
     "odd": ODD,
     "odd-istft": ODD_ISTFT,
     "odd-nsf": ODD_NSF,
+    "odd-corrected": ODD_CORRECTED,
 }
 FLAT_LAYOUTS = [name for name, config in LAYOUTS.items() if not config.source_n_fft]
 

@@ -11,6 +11,7 @@ import torch
 from conftest import RECIPE
 from short_corpus import write_conf
 from torch import Tensor
+from torch.nn import functional as F
 from trainings import metrics, weights
 
 from tts_kit.audio import FloatArray, load_clip
@@ -295,3 +296,56 @@ def test_a_mel_is_spoken_from_its_first_frame(clip: tuple[FloatArray, FloatArray
         for lag in (-2, 0, 2)
     ]
     assert distances[1] < min(distances[0], distances[2])
+
+
+def test_the_correction_gives_bands_their_energy_and_leaves_what_lies_above(
+    clip: tuple[FloatArray, FloatArray, Tensor],
+) -> None:
+    wav, _, mel = clip
+    source, log_mel = Source(AUDIO, EDGE), LogMel(AUDIO)
+    true = torch.from_numpy(wav)[None]
+    dull = 0.3 * (true + 0.9 * F.pad(true, (1, -1)))
+    loud = mel > mel.max() - 7.0  # pauses are made quieter still
+    before, after, of_true = (
+        float((log_mel(heard) - mel).abs()[loud].mean())
+        for heard in (dull, source.corrected(mel, dull), source.corrected(mel, true))
+    )
+    assert after < 0.3 * before and of_true < 0.05
+    # A tone at 10 kHz, where the mel has no band, in a wave that is twice as loud as it should be.
+    time = torch.arange(true.shape[1]) / AUDIO.sample_rate
+    tone = 0.1 * torch.sin(2 * np.pi * 10_000 * time)[None]
+    corrected = source.corrected(mel, 2 * true + tone)
+    inner = slice(2048, -2048)
+    rest = (corrected - source.corrected(mel, 2 * true) - tone)[:, inner]
+    assert float(rest.square().mean()) < 1e-3 * float(tone[:, inner].square().mean())
+
+
+def test_a_generator_with_the_correction_speaks_as_loud_as_its_mel_says(
+    clip: tuple[FloatArray, FloatArray, Tensor],
+) -> None:
+    _, _, mel = clip
+    torch.manual_seed(0)
+    small = dataclasses.replace(EDGE, channels=16)
+    heard = []
+    for config in (small, dataclasses.replace(small, mel_correction=False)):
+        torch.manual_seed(0)
+        generator = Generator(AUDIO, config).eval()
+        assert generator.conv_post.bias is not None
+        torch.nn.init.constant_(generator.conv_post.bias[:9], 0.0)  # a buzz beside the source
+        with torch.inference_mode():
+            heard.append(LogMel(AUDIO)(vocode(generator, mel, SILENCE)))
+    loud = mel > mel.max() - 7.0
+    corrected, plain = (float((h - mel).abs()[loud].mean()) for h in heard)
+    assert corrected < 0.6 * plain
+
+
+def test_silence_has_a_gradient() -> None:
+    source = Source(AUDIO, EDGE)
+    wav = torch.zeros(1, 8 * AUDIO.hop_length, requires_grad=True)
+    source.corrected(torch.full((1, AUDIO.n_mels, 8), -5.0), wav).sum().backward()
+    assert wav.grad is not None and bool(wav.grad.isfinite().all())
+
+
+def test_a_correction_needs_a_source() -> None:
+    with pytest.raises(ConfigError, match="mel_correction needs a source_n_fft"):
+        HifiganConfig(mel_correction=True)

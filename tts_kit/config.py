@@ -160,6 +160,8 @@ class HifiganConfig:
     # shape, which must be audio.n_fft, and the width of the network that reads the pitch. 0: none.
     source_n_fft: int = 0
     pitch_channels: int = 64
+    # With a source: at the end each band of each frame is brought to what the mel says of it.
+    mel_correction: bool = False
 
     def __post_init__(self) -> None:
         require(self.resblock in (1, 2), "vocoder.resblock must be 1 or 2")
@@ -202,6 +204,9 @@ class HifiganConfig:
             "vocoder.source_n_fft must be 3, 4, ... times the hop length, or 0",
         )
         require(self.pitch_channels >= 1, "vocoder.pitch_channels must be at least 1")
+        require(
+            window > 0 or not self.mel_correction, "vocoder.mel_correction needs a source_n_fft"
+        )
 
     @property
     def upsamplings(self) -> list[tuple[int, int]]:
@@ -215,7 +220,14 @@ class HifiganConfig:
 
     @property
     def context(self) -> int:
-        """Mel frames on either side that one frame of audio depends on.
+        """Mel frames on either side that one frame of audio depends on."""
+        return self.wave_context + (
+            -(-self.source_lag // self.hop_length) if self.mel_correction else 0
+        )
+
+    @property
+    def wave_context(self) -> int:
+        """The same, before the mel's correction.
 
         Walks back from the samples of frame 0 to the mel frames they are computed from.
         """

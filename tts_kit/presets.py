@@ -46,5 +46,7 @@ VOCODER_PRESETS: dict[str, HifiganConfig] = {
     "edge": _EDGE,
     "edge-istft": _EDGE_ISTFT,
     # Scale discriminators would double the time of a step; the STFT loss judges what they do.
-    "edge-nsf": dataclasses.replace(_EDGE_ISTFT, source_n_fft=1024, msd_scales=0),
+    "edge-nsf": dataclasses.replace(
+        _EDGE_ISTFT, source_n_fft=1024, mel_correction=True, msd_scales=0
+    ),
 }

@@ -12,8 +12,8 @@ def vocoder_states(config: HifiganConfig, n_mels: int) -> dict[str, tuple[int, i
     the rate of the layer that reads them. All start as zeros.
 
     Each layer is computed as soon as its last input is there, so its output lags by what it
-    looks ahead; ``delay`` fills the sum of that up to ``context`` whole frames. With a source the
-    mel waits for its pitch, and then whoever is first, network or source, for the other.
+    looks ahead; ``delay`` fills the sum of that up to ``wave_context`` whole frames. With a source
+    the mel waits for its pitch, and then whoever is first, network or source, for the other.
     """
     widths = [config.channels // 2**i for i in range(len(config.upsample_rates) + 1)]
     longest = max(sum(units) for units in config.unit_reaches)
@@ -32,7 +32,9 @@ def vocoder_states(config: HifiganConfig, n_mels: int) -> dict[str, tuple[int, i
             config.istft_n_fft + 2,
             config.istft_n_fft // config.istft_hop - 1,
         )
-    states["delay"] = (1, config.context * config.hop_length - lag)
+    states["delay"] = (1, config.wave_context * config.hop_length - lag)
+    if config.mel_correction:
+        states |= _correction_states(config)
     return states
 
 
@@ -76,11 +78,29 @@ def _source_states(config: HifiganConfig, n_mels: int) -> dict[str, tuple[int, i
         **{f"pitch.convs.{i}": (width, 2) for i, width in enumerate(widths)},
         "elapsed": (1, 1),
         "phase": (1, 1),
-        "mel": (n_mels, PITCH_LAYERS + max(config.source_frames, config.source_delay)),
+        "mel": (n_mels, _mel_frames(config)),
         "excitation": (1, config.source_lag),
         "overlap": (1, config.source_n_fft - config.hop_length),
         "flat": (SOURCE_CHANNELS - 1, config.source_lag),
         "source": (SOURCE_CHANNELS, max(*kept, waits.wave)),
+    }
+
+
+def _mel_frames(config: HifiganConfig) -> int:
+    """Of the past, that something still waits for."""
+    if config.mel_correction:
+        return config.wave_context + config.source_frames
+    return PITCH_LAYERS + max(config.source_frames, config.source_delay)
+
+
+def _correction_states(config: HifiganConfig) -> dict[str, tuple[int, int]]:
+    """``wave`` waits for its frames' ends, ``wave_overlap`` is as ``overlap``, and
+    ``correction_delay`` fills up to ``context`` whole frames."""
+    frames = config.context - config.wave_context
+    return {
+        "wave": (1, config.source_lag),
+        "wave_overlap": (1, config.source_n_fft - config.hop_length),
+        "correction_delay": (1, frames * config.hop_length - config.source_lag),
     }
 
 

@@ -84,7 +84,8 @@ class InverseSTFT(nn.Module):
 class Generator(nn.Module):
     """Log-mel to waveform: transposed convolutions, each followed by a mean of ResBlocks.
 
-    With a source, each upsampled signal sees it, and the last layer adds to its shaped part.
+    With a source, each upsampled signal sees it, and the last layer adds to its shaped part. What
+    comes out may then be brought into the mel's shape once more (``mel_correction``).
     """
 
     def __init__(self, audio: AudioConfig, config: HifiganConfig) -> None:
@@ -139,7 +140,10 @@ class Generator(nn.Module):
             x = self.inverse_stft(x).unsqueeze(1)
         if source is not None:
             x = x + source[:, :1] / SHAPED_SCALE
-        return (x if self.inverse_stft is not None else x.tanh()).squeeze(1)
+        wav = (x if self.inverse_stft is not None else x.tanh()).squeeze(1)
+        if self.source is not None and self.config.mel_correction:
+            wav = self.source.corrected(mel, wav)
+        return wav
 
     def fold_weight_norm(self) -> None:
         """Replaces each weight norm by its product, for export and inference."""

@@ -31,7 +31,8 @@ NOISE_FRAMES = 64  # after which the noise repeats
 # A voice is breath more than pulses far up: noise that begins around BREATH (Hz) goes with them.
 BREATH, BREATH_WIDTH = 2000.0, 200.0
 VOICED = 0.25  # surer of a voice than this, pulses have their pitch; in silence the phase rests
-SMALLEST_BAND = 1e-3  # magnitude of a mel band of the excitation, which is about 1
+SMALLEST_BAND = 1e-3  # magnitude of a mel band that still is scaled as it should be
+TINY_POWER = 1e-12  # of a bin; a square root has no slope at 0
 SHAPED_SCALE = 10.0  # brings speech to the level of the flat pulses and noise
 LEAKY_SLOPE = 0.1
 
@@ -142,11 +143,27 @@ class Source(nn.Module):
 
     def _shape(self, mel: Tensor, wav: Tensor) -> Tensor:
         """``wav`` (B, T) with the spectrum of each frame scaled to the mel's bands."""
-        bands, spread = self.get_buffer("bands"), self.get_buffer("spread")
         spectrum = self.analyse(F.pad(wav, (self.padding, self.padding)))
-        band = bands @ spectrum.square().sum(dim=2).sqrt()
-        gain = self.inverse * spread @ (mel.exp() / band.clamp(min=SMALLEST_BAND))
-        return self.synthesize(gain.unsqueeze(2) * spectrum)[:, self.padding : -self.padding]
+        return self._scaled(spectrum, self._gain(mel, spectrum))
+
+    def corrected(self, mel: Tensor, wav: Tensor) -> Tensor:
+        """The same, but that what lies above the mel's bands stays. ``wav`` (B, T) must be longer
+        than half a window; its ends are mirrored, as those of a mel are."""
+        with torch.autocast(mel.device.type, enabled=False):
+            wav = wav.float()
+            mirrored = F.pad(wav.unsqueeze(1), (self.padding, self.padding), mode="reflect")
+            spectrum = self.analyse(mirrored.squeeze(1))
+            return wav + self._scaled(spectrum, self._gain(mel.float(), spectrum) - 1.0)
+
+    def _gain(self, mel: Tensor, spectrum: Tensor) -> Tensor:
+        """(B, n_mels, F): what the bands of ``spectrum`` (B, K, 2, F) lack."""
+        band = self.get_buffer("bands") @ spectrum.square().sum(dim=2).clamp(min=TINY_POWER).sqrt()
+        return mel.exp() / band.clamp(min=SMALLEST_BAND)
+
+    def _scaled(self, spectrum: Tensor, gain: Tensor) -> Tensor:
+        """The wave (B, F * hop) of ``spectrum`` with each band times ``gain``."""
+        bins = self.inverse * self.get_buffer("spread") @ gain
+        return self.synthesize(bins.unsqueeze(2) * spectrum)[:, self.padding : -self.padding]
 
     def analyse(self, wav: Tensor) -> Tensor:
         """(B, n_fft + (F - 1) * hop) to the windowed frames' bins (B, K, 2, F)."""
