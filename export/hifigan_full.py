@@ -68,10 +68,9 @@ def vocoder_full_graph(generator: Generator, n_mels: int) -> bytes:
     if head is None:
         x = graph.add("Tanh", x)
     if nodes is not None and config.mel_correction:
-        edge = _edge(config)
-        mirrored = graph.add("Pad", x, graph.ints(0, 0, 0, edge, 0, 0, 0, edge), mode="reflect")
-        lacking = nodes.waves(nodes.lacking(nodes.spectrum(mirrored), mel))
-        x = graph.add("Add", x, _without_ends(graph, lacking, edge))
+        spectrum = nodes.spectrum(_with_ends(graph, x, config))
+        lacking = nodes.waves(nodes.lacking(spectrum, mel))
+        x = graph.add("Add", x, _without_ends(graph, lacking, config))
     graph.output(graph.add("Squeeze", x, graph.ints(1, 2)), "wav", (1, "T"))
     return graph.build()
 
@@ -89,21 +88,25 @@ def _full_source(
         graph.constant(np.array([[value]], dtype=np.float32)) for value in (PITCH_LAYERS, 0.0)
     )
     excitation = nodes.excitation(pitch, elapsed, phase)
-    edge = _edge(config)
-    silence = graph.constant(np.zeros((1, 1, 1, edge), dtype=np.float32))
-    mixed = graph.add("Concat", silence, excitation.mixed, silence, axis=3)
+    mixed = _with_ends(graph, excitation.mixed, config)
     waves = nodes.waves(nodes.shape(nodes.spectrum(mixed), mel))
-    shaped = _without_ends(graph, waves, edge)
+    shaped = _without_ends(graph, waves, config)
     return nodes.channels(shaped, excitation.pulses, excitation.noise)
 
 
-def _edge(config: HifiganConfig) -> int:
-    """Samples of a window on either side of its hop."""
-    return (config.source_n_fft - config.hop_length) // 2
+def _with_ends(graph: GraphBuilder, wave: str, config: HifiganConfig) -> str:
+    """``wave`` between what a window has on either side of its hop, of silence."""
+    silence = graph.constant(np.zeros((1, 1, 1, _edge(config)), dtype=np.float32))
+    return graph.add("Concat", silence, wave, silence, axis=3)
 
 
-def _without_ends(graph: GraphBuilder, wave: str, edge: int) -> str:
+def _without_ends(graph: GraphBuilder, wave: str, config: HifiganConfig) -> str:
+    edge = _edge(config)
     return graph.add("Slice", wave, graph.ints(edge), graph.ints(-edge), graph.ints(3))
+
+
+def _edge(config: HifiganConfig) -> int:
+    return (config.source_n_fft - config.hop_length) // 2
 
 
 def _full_resblock(

@@ -112,8 +112,9 @@ def test_only_residual_blocks_are_integers(model: bytes, quantized: bytes) -> No
     convolutions = [node for node in after.node if node.op_type == "Conv"]
     residual = [node for node in convolutions if node.name.startswith(RESIDUAL)]
     # Besides: first and last layer, two upsamplings and the inverse STFT, the pitch reader's four,
-    # the source's hops, frames, bands and their spreading, and two that bring it to the stages.
-    assert len(residual) == 12 and len(convolutions) == 12 + 5 + 4 + 4 + 2
+    # hops, frames, bands and their spreading of the source and once more of the correction, and two
+    # that bring the source to the stages.
+    assert len(residual) == 12 and len(convolutions) == 12 + 5 + 4 + 4 + 4 + 2
     for node in convolutions:
         sources = [makers.get(name) for name in node.input]
         if node not in residual:

@@ -143,17 +143,19 @@ class Source(nn.Module):
 
     def _shape(self, mel: Tensor, wav: Tensor) -> Tensor:
         """``wav`` (B, T) with the spectrum of each frame scaled to the mel's bands."""
-        spectrum = self.analyse(F.pad(wav, (self.padding, self.padding)))
+        spectrum = self._spectrum(wav)
         return self._scaled(spectrum, self._gain(mel, spectrum))
 
     def corrected(self, mel: Tensor, wav: Tensor) -> Tensor:
-        """The same, but that what lies above the mel's bands stays. ``wav`` (B, T) must be longer
-        than half a window; its ends are mirrored, as those of a mel are."""
+        """The same, but that what lies above the mel's bands stays."""
         with torch.autocast(mel.device.type, enabled=False):
             wav = wav.float()
-            mirrored = F.pad(wav.unsqueeze(1), (self.padding, self.padding), mode="reflect")
-            spectrum = self.analyse(mirrored.squeeze(1))
+            spectrum = self._spectrum(wav)
             return wav + self._scaled(spectrum, self._gain(mel.float(), spectrum) - 1.0)
+
+    def _spectrum(self, wav: Tensor) -> Tensor:
+        """``analyse`` of (B, F * hop) with silence at both ends."""
+        return self.analyse(F.pad(wav, (self.padding, self.padding)))
 
     def _gain(self, mel: Tensor, spectrum: Tensor) -> Tensor:
         """(B, n_mels, F): what the bands of ``spectrum`` (B, K, 2, F) lack."""
