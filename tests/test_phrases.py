@@ -54,6 +54,11 @@ def test_a_clip_is_cut_at_its_pauses(tmp_path: Path) -> None:
     assert guide.positions[-1] == len(second.tokens) - 0.5
 
 
+def test_a_short_pause_leaves_half_of_it_on_either_side(tmp_path: Path) -> None:
+    (first, _), (second, _), _ = cut(tmp_path, SAID, pause=0.05 - 1e-6)[:3]
+    assert first.end == second.start == round(0.425 * RATE)
+
+
 def test_phones_move_with_their_words(tmp_path: Path) -> None:
     go = Word("go", 1.4, 1.7, (Phone("G", 1.4, 1.42), Phone("OW", 1.42, 1.7)))
     (phrase, guide) = cut(tmp_path, [*SAID[:2], go, SAID[3]])[1]

@@ -34,6 +34,7 @@ def cut_phrases(
     """What ``clips`` say between pauses of ``pause`` seconds or more, and where attention belongs
     in it; nothing of a clip without a pause, or without an alignment in ``alignments``."""
     phrases = []
+    margin = min(audio.trim_margin, pause / 2)  # more would reach into the words beside it
     for index, clip in enumerate(clips):
         words = read_alignment(alignment_file(alignments, clip.id), clip.duration)
         encoded = frontend.encode(clip.normalized)
@@ -43,7 +44,7 @@ def cut_phrases(
         ]
         edges = [0, *cuts, len(groups)]
         for first, last in zip(edges, edges[1:], strict=False) if cuts else ():
-            phrases += _phrase(index, clip, groups, encoded, (first, last), frontend, audio)
+            phrases += _phrase(index, clip, groups, encoded, (first, last), frontend, audio, margin)
     logger.info("%d phrases between pauses of %g s", len(phrases), pause)
     return phrases
 
@@ -70,18 +71,17 @@ def _phrase(
     span: tuple[int, int],
     frontend: Frontend,
     audio: AudioConfig,
+    margin: float,
 ) -> list[tuple[Phrase, Guide]]:
-    """Words ``span`` of a clip, with as much silence around them as trimming leaves; nothing where
-    they are other words when they stand alone."""
+    """Words ``span`` of a clip, with ``margin`` seconds of silence around them; nothing where they
+    are other words when they stand alone."""
     first, last = span
     begin = encoded.words[first].start
     end = encoded.words[last].start if last < len(groups) else len(clip.normalized)
     own = [word for group in groups[first:last] for word in group]
     rate, frames = audio.sample_rate / audio.hop_length, clip.n_samples // audio.hop_length
-    start = max(0, round((own[0].start - audio.trim_margin) * rate))
-    stop = min(frames, round((own[-1].end + audio.trim_margin) * rate))
-    if last == len(groups):
-        stop = frames
+    start = max(0, round((own[0].start - margin) * rate))
+    stop = frames if last == len(groups) else round((own[-1].end + margin) * rate)
     alone = frontend.encode(clip.normalized[begin:end].strip())
     shifted = [_moved(word, start / rate) for word in own]
     try:
