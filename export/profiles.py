@@ -15,7 +15,6 @@ from tts_kit.export.options import ExportOptions
 from tts_kit.export.parity import Models
 from tts_kit.export.quantize import store_as_fp16
 from tts_kit.export.tacotron2 import (
-    POSTFILTER,
     decoder_graph,
     decoder_step_graph,
     encoder_graph,
@@ -62,7 +61,7 @@ def stored_graphs(exact: Mapping[str, bytes], models: Models, options: ExportOpt
                 quantized = make(model, audio, stream, profile=options.profile)
                 graphs[name], storage[name] = store_as_fp16(quantized), options.profile
         for name in (ENCODER, POSTNET):
-            graphs[name] = store_as_fp16(graphs[name], keep=POSTFILTER)
+            graphs[name] = store_as_fp16(graphs[name])
             storage[name] = "fp16"
     if options.vocoder_profile == "fp16":
         for name in {VOCODER, VOCODER_FULL} & set(graphs):

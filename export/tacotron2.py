@@ -16,7 +16,6 @@ from tts_kit.models.tacotron2 import Tacotron2
 from tts_kit.voice import DECODER, ENCODER, POSTNET
 
 LONGEST = 10**9  # tokens: more than any text has
-POSTFILTER = "postfilter"  # the name of its node
 DECODER_STEP = "decoder_step"  # in no voice but for --debug-graphs
 
 
@@ -111,13 +110,6 @@ def postnet_graph(model: Tacotron2, n_mels: int) -> bytes:
         if i + 1 < config.postnet_layers:
             x = graph.add("Tanh", x)
     refined = graph.add("Add", mel, graph.add("Squeeze", x, graph.ints(2)))
-    postfilter = model.postnet.postfilter
-    if postfilter is not None:
-        matrix, bias = (postfilter.get_buffer(name).cpu().numpy() for name in ("matrix", "bias"))
-        # A node with a name: its matrix stays float32 where others are stored as fp16.
-        refined = graph.add("MatMul", graph.constant(matrix), refined, name=POSTFILTER)
-        refined = graph.add("Add", refined, graph.constant(bias[:, None]))
-        refined = graph.add("Max", refined, graph.floats(postfilter.floor))
     graph.output(refined, "refined", (1, n_mels, "F"))
     return graph.build()
 

@@ -15,6 +15,7 @@ from tts_kit.corpus import prepare
 from tts_kit.plain import to_dict
 
 CONF = Path(__file__).parents[1] / "recipes" / "ljspeech" / "conf" / "tiny.yaml"
+SEGMENTS = {"acoustic": 1024, "postnet": 5120, "vocoder": 1024, "finetune": 1024}  # samples
 TEXTS = (
     "a red apple",
     "blue bells",
@@ -43,10 +44,10 @@ def short_config(**train: dict[str, Any]) -> Config:
     sections = {
         name: dataclasses.replace(
             getattr(tiny.train, name),
-            **{"batch_size": 3, "segment_length": 1024, "validation_clips": 1}
+            **{"batch_size": 3, "segment_length": segment, "validation_clips": 1}
             | train.get(name, {}),
         )
-        for name in ("acoustic", "vocoder", "finetune")
+        for name, segment in SEGMENTS.items()
     }
     return dataclasses.replace(
         tiny,

@@ -16,16 +16,19 @@ from short_corpus import CONF, short_config, write_conf
 from trainings import train
 
 from tts_kit.checkpoint import open_checkpoint
+from tts_kit.config_file import load_config
 from tts_kit.data import epoch_batches
+from tts_kit.dump_mels import dump_mels
 from tts_kit.training.metrics import read_records
 
 SETTINGS = {"steps": 3, "validate_every": 100, "accumulation": 2}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def on_two_ranks(name: str, data: Path, folder: Path) -> dict[str, Any]:
+def on_two_ranks(name: str, data: Path, folder: Path, **other: Any) -> dict[str, Any]:
     """What two_ranks.py found; its runs are in ``folder``."""
-    conf = write_conf(folder / "two.yaml", short_config(), **{name: {**SETTINGS, "batch_size": 2}})
+    settings = {**SETTINGS, "batch_size": 2, **other}
+    conf = write_conf(folder / "two.yaml", short_config(), **{name: settings})
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     script = [str(Path(__file__).with_name("two_ranks.py")), name, str(conf), str(data)]
     result = subprocess.run(
@@ -56,6 +59,15 @@ def distance(run: Path, other: Path, optimizer: str) -> float:
 
 def test_two_ranks_hold_the_same_acoustic_weights(short_data: Path, tmp_path: Path) -> None:
     check_ranks(on_two_ranks("acoustic", short_data, tmp_path))
+
+
+def test_two_ranks_hold_the_same_postnet(short_data: Path, tmp_path: Path) -> None:
+    conf = write_conf(tmp_path / "conf.yaml", short_config(acoustic={"steps": 1}))
+    train("acoustic", conf, short_data, tmp_path / "tacotron2")
+    AcceleratorState._reset_state(True)
+    start, out = tmp_path / "tacotron2", tmp_path / "coarse"
+    dump_mels(load_config(conf), short_data, start, out, force=False, coarse=True)
+    check_ranks(on_two_ranks("postnet", short_data, tmp_path, accumulation=1))
 
 
 def test_two_ranks_train_the_vocoder_as_one_does(short_data: Path, tmp_path: Path) -> None:

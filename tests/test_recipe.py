@@ -84,12 +84,13 @@ def test_every_stage_leaves_its_result(finished: Run) -> None:
     assert all(path.stat().st_size > 0 for path in manifests)
     assert len(list((finished.data / "alignments").glob("*.words.json"))) >= 13
     assert '"alignment_accuracy"' in (finished.exp / "tacotron2" / "metrics.jsonl").read_text()
-    for name, steps in {"tacotron2": 6, "hifigan": 6, "hifigan-ft": 4}.items():
+    for name, steps in {"tacotron2": 6, "postnet": 4, "hifigan": 6, "hifigan-ft": 4}.items():
         checkpoint = open_checkpoint(finished.exp / name)
         checkpoint.verify()
         assert checkpoint.step == steps
         assert (finished.exp / name / "losses.png").stat().st_size > 1000
-    assert len(list((finished.exp / "mels").glob("*.npy"))) == 14
+    for dump in ("coarse", "mels"):
+        assert len(list((finished.exp / dump).glob("*.npy"))) == 14
     info = read_voice(finished.exp / "voice")
     assert info.name == "clips" and info.training["hifigan_stage"] == "hifigan-ft"
     assert info.parity["graph_max"] < 1e-4 and info.parity["sentences"] == 50
@@ -127,7 +128,7 @@ def test_second_run_skips_every_stage(finished: Run) -> None:
     changed = {path for path in after if after[path] != before[path]}
     assert {Path(path).name for path in changed} <= {"stage.json"}, changed
     options = ["--conf", finished.conf, "--data", finished.data, "--out", finished.exp / "mels"]
-    dump = ["dump", *options, "--acoustic", finished.exp / "tacotron2", "--json"]
+    dump = ["dump", *options, "--acoustic", finished.exp / "postnet", "--json"]
     told = json.loads(CliRunner().invoke(main, [str(part) for part in dump]).stdout)
     assert told == {"out": str(finished.exp / "mels"), "written": 0, "done_before": True}
 
@@ -141,7 +142,7 @@ def test_stage_6_reports_on_the_voice(finished: Run) -> None:
     assert 0 <= record["systems"]["voice"]["summary"]["dnsmos_ovrl"]["value"] <= 5
     assert record["run"]["configuration"]["acoustic"]["prenet_dim"] == 16
     page = (finished.exp / "report" / "report.html").read_text("utf-8")
-    assert page.count("loss curves of") == 3 and "1 of 210 hard sentences" in page
+    assert page.count("loss curves of") == 4 and "1 of 210 hard sentences" in page
     again = finished(*options)
     assert again.returncode == 0 and "report: done" in again.stderr
 

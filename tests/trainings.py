@@ -20,7 +20,7 @@ from accelerate.state import AcceleratorState
 from short_corpus import short_config, write_conf
 
 from tts_kit.checkpoint import latest_checkpoint, open_checkpoint
-from tts_kit.training import acoustic, logbook, run, vocoder
+from tts_kit.training import acoustic, logbook, postnet, run, vocoder
 from tts_kit.training.metrics import read_records
 from tts_kit.training.run import RunOptions
 
@@ -34,7 +34,7 @@ EVERY = 2  # steps a checkpoint, where trainings are killed
 def without_pictures() -> Iterator[None]:
     """Drawing takes longer than a short training."""
     with ExitStack() as stack:
-        for module in (acoustic, vocoder, logbook):
+        for module in (acoustic, postnet, vocoder, logbook):
             for plot in [key for key in vars(module) if key.startswith("plot_")]:
                 stack.enter_context(mock.patch.object(module, plot))
         yield

@@ -12,8 +12,14 @@ from trainings import without_pictures
 
 from tts_kit.config_file import load_config
 from tts_kit.text import load_frontend
-from tts_kit.training import acoustic, vocoder
+from tts_kit.training import acoustic, postnet, vocoder
 from tts_kit.training.run import RunOptions, TrainingRun
+
+NETWORKS = {
+    "acoustic": ("model",),
+    "postnet": ("postnet", "discriminator"),
+    "vocoder": ("generator", "discriminators"),
+}
 
 
 def difference(trainer: Any, networks: tuple[str, ...]) -> float:
@@ -29,15 +35,19 @@ def difference(trainer: Any, networks: tuple[str, ...]) -> float:
 def make_trainer(name: str, conf: Path, data: Path, out: Path) -> Any:
     config = load_config(conf)
     settings = getattr(config.train, name)
-    run = TrainingRun(name, RunOptions(conf, data, out), config, settings, depends_on=())
+    start = out.parent / "tacotron2" if name == "postnet" else None
+    options = RunOptions(conf, data, out, init_from=start)
+    run = TrainingRun(name, options, config, settings, depends_on=())
     run.finish = lambda **_: None  # type: ignore[method-assign]  # it would end the process group
     if name == "acoustic":
         return acoustic.AcousticTrainer(run, load_frontend(config.text.frontend))
+    if name == "postnet":
+        return postnet.PostnetTrainer(run, out.parent / "coarse")
     return vocoder.VocoderTrainer(run, None)
 
 
 def main(name: str, conf: str, data: str, out: str) -> None:
-    networks = ("model",) if name == "acoustic" else ("generator", "discriminators")
+    networks = NETWORKS[name]
     trainer = make_trainer(name, Path(conf), Path(data), Path(out) / "run")
     seen: list[str] = []
     count = trainer._train_step

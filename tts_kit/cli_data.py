@@ -112,18 +112,28 @@ def _align(
 @click.option("--data", type=_PATH, required=True, help="Folder of stage 0's manifests.")
 @click.option("--acoustic", type=_PATH, required=True, help="Tacotron2 run or checkpoint.")
 @click.option("--out", type=_PATH, required=True, help="Folder for the mels.")
+@click.option("--coarse", is_flag=True, help="Those before the postnet, for its own training.")
 @click.option("--force", is_flag=True, help="Write them anew.")
 @json_option()
 def dump(**options: Any) -> None:
-    """Stage 3: write Tacotron2's teacher-forced mel of every clip."""
+    """Stages 1 and 3: write Tacotron2's teacher-forced mel of every clip."""
     run_command(_dump, **options)
 
 
-def _dump(*, conf: Path, data: Path, acoustic: Path, out: Path, force: bool, as_json: bool) -> None:
+def _dump(
+    *,
+    conf: Path,
+    data: Path,
+    acoustic: Path,
+    out: Path,
+    coarse: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
     from tts_kit.config_file import load_config
     from tts_kit.dump_mels import dump_mels
 
-    written = dump_mels(load_config(conf), data, acoustic, out, force=force)
+    written = dump_mels(load_config(conf), data, acoustic, out, force=force, coarse=coarse)
     if as_json:
         print_json({"out": str(out), "written": written, "done_before": not written})
     else:

@@ -50,6 +50,14 @@ class VocoderBatch(NamedTuple):
     wav: Tensor  # (B, F * hop_length)
 
 
+class PostnetBatch(NamedTuple):
+    """A batch of segments for the postnet, (B, n_mels, F) both."""
+
+    ids: list[str]
+    coarse: Tensor  # predicted, before the postnet
+    recorded: Tensor
+
+
 def load_split(data: Path, split: str, audio: AudioConfig) -> list[Clip]:
     """Clips of ``train``, ``dev`` or ``test``, refused if stage 0 used other audio settings."""
     try:
@@ -78,6 +86,10 @@ class ClipAudio:
     def __reduce__(self) -> tuple[Callable[..., ClipAudio], tuple[Any, ...]]:
         """To worker processes go the settings, no tensors."""
         return functools.partial(ClipAudio, cache=self._folder), (self.clips, self.audio)
+
+    def of(self, clips: Sequence[Clip]) -> ClipAudio:
+        """The same of other clips."""
+        return ClipAudio(clips, self.audio, cache=self._folder)
 
     def wav(self, index: int) -> FloatArray:
         """(F * hop_length,): cut to whole frames."""
@@ -180,6 +192,36 @@ class VocoderDataset(Dataset[tuple[str, Tensor, Tensor]]):
         return read_mel(self.mels, self.audio.clips[index].id)
 
 
+class PostnetDataset(Dataset[tuple[str, Tensor, Tensor]]):
+    """Id, and the mels (n_mels, F) of a segment before the postnet and as recorded, at a place
+    drawn from (seed, batch, clip). Clips shorter than a segment of ``frames`` are left out."""
+
+    def __init__(self, audio: ClipAudio, mels: Path, frames: int = 0, seed: int = 0) -> None:
+        hop_length = audio.audio.hop_length
+        long = [clip for clip in audio.clips if clip.n_samples // hop_length >= frames]
+        if not long:
+            raise CorpusError("every clip is shorter than a segment: lower train.*.segment_length")
+        self.audio, self.mels, self.frames, self.seed = audio.of(long), mels, frames, seed
+
+    def __getitem__(self, at: Position) -> tuple[str, Tensor, Tensor]:
+        coarse, recorded = self.whole(at.clip)
+        drawn = np.random.default_rng((self.seed, *at))
+        start = int(drawn.integers(recorded.shape[1] - self.frames + 1))
+        part = slice(start, start + self.frames)
+        return self.audio.clips[at.clip].id, coarse[:, part], recorded[:, part]
+
+    def whole(self, index: int) -> tuple[Tensor, Tensor]:
+        """Both mels of a clip."""
+        coarse = read_mel(self.mels, self.audio.clips[index].id)
+        recorded = self.audio.mel(index)
+        if coarse.shape != recorded.shape:
+            raise CheckpointError(
+                f"the dumped mel of {self.audio.clips[index].id} has {coarse.shape[1]} frames, its "
+                f"audio {recorded.shape[1]}: dump it with --force"
+            )
+        return coarse, recorded
+
+
 def read_mel(folder: Path, clip_id: str) -> Tensor:
     """A dumped mel (n_mels, F)."""
     try:
@@ -210,6 +252,12 @@ def collate_vocoder(items: Sequence[tuple[str, Tensor, Tensor]]) -> VocoderBatch
     """Stacks segments of one length."""
     ids, mels, wavs = zip(*items, strict=True)
     return VocoderBatch(list(ids), torch.stack(mels), torch.stack(wavs))
+
+
+def collate_postnet(items: Sequence[tuple[str, Tensor, Tensor]]) -> PostnetBatch:
+    """Stacks segments of one length."""
+    ids, coarse, recorded = zip(*items, strict=True)
+    return PostnetBatch(list(ids), torch.stack(coarse), torch.stack(recorded))
 
 
 def epoch_batches(

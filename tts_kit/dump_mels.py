@@ -1,4 +1,5 @@
-"""Stage 3: Tacotron2's teacher-forced mel of every clip, as ``.npy``, for finetuning HiFi-GAN."""
+"""Tacotron2's teacher-forced mel of every clip, as ``.npy``, for the training of what comes behind:
+its postnet (stage 1) or HiFi-GAN (stage 3)."""
 
 from __future__ import annotations
 
@@ -27,7 +28,6 @@ from tts_kit.data import (
 )
 from tts_kit.errors import CheckpointError, OutputError
 from tts_kit.manifests import MANIFESTS, manifest_hash
-from tts_kit.models.postfilter import Postfilter, Sharpening
 from tts_kit.models.tacotron2 import Tacotron2, cut_projection
 from tts_kit.plain import fingerprint, from_dict, to_dict
 from tts_kit.progress import is_quiet
@@ -35,6 +35,8 @@ from tts_kit.stage import RECORD, Stage
 from tts_kit.text import Frontend, TextInfo, open_frontend
 
 logger = logging.getLogger(__name__)
+
+_KINDS = {False: "dump", True: "dump-coarse"}  # names of the stage, by ``coarse``
 
 
 def load_acoustic(checkpoint: Checkpoint) -> tuple[Tacotron2, Frontend]:
@@ -49,22 +51,24 @@ def load_acoustic(checkpoint: Checkpoint) -> tuple[Tacotron2, Frontend]:
     model = Tacotron2(len(frontend.symbols), audio.n_mels, config)
     weights = checkpoint.trained("tacotron2")
     model.load_state_dict(cut_projection(weights, config.reduction * audio.n_mels))
-    if "postfilter" in meta:
-        sharpening = Sharpening(**meta["postfilter"])
-        model.postnet.postfilter = Postfilter(sharpening, floor=audio.silence)
     return model.eval(), frontend
 
 
-def dump_mels(config: Config, data: Path, acoustic: Path, out: Path, *, force: bool) -> int:
+def dump_mels(
+    config: Config, data: Path, acoustic: Path, out: Path, *, force: bool, coarse: bool = False
+) -> int:
     """Writes ``out/<id>.npy`` (n_mels, F) float32 for the clips of all splits; F is exactly the
-    number of frames of the clip's audio. Returns how many were written; 0: all done before."""
+    number of frames of the clip's audio. Returns how many were written; 0: all done before.
+
+    With ``coarse`` they are the mels before the postnet, for its own training.
+    """
     checkpoint = open_checkpoint(acoustic)
     if checkpoint.meta["audio"] != to_dict(config.audio):
         raise CheckpointError(
             f"{acoustic} was trained with other audio settings: run stage 1 with this configuration"
         )
     inputs = fingerprint(checkpoint.manifest["files"], manifest_hash(data), config.audio)
-    stage = Stage("dump", out, inputs)
+    stage = Stage(_KINDS[coarse], out, inputs)
     if not force and stage.is_done():
         return 0
     model, frontend = load_acoustic(checkpoint)
@@ -82,20 +86,21 @@ def dump_mels(config: Config, data: Path, acoustic: Path, out: Path, *, force: b
         for clips in splits.values():
             dataset = AcousticDataset(ClipAudio(clips, config.audio, cache=None), frontend)
             for i in range(len(clips)):
-                written += _dump(model, dataset, i, collate, out)
+                written += _dump(model, dataset, i, collate, out, coarse=coarse)
                 bar.update()
     stage.finish(clips=written)
     return written
 
 
-def dump_identity(folder: Path) -> str:
-    """Hash that stands for a finished dump; CheckpointError where there is none."""
+def dump_identity(folder: Path, *, coarse: bool = False) -> str:
+    """Hash that stands for a finished dump; CheckpointError where there is none of this kind."""
     try:
         record = json.loads((folder / RECORD).read_bytes())
     except (OSError, ValueError):
         record = {}
-    if record.get("status") != "done":
-        raise CheckpointError(f"no finished mels in {folder}: run stage 3 first")
+    if (record.get("status"), record.get("stage")) != ("done", _KINDS[coarse]):
+        remedy = "`tts-kit dump --coarse`" if coarse else "stage 3"
+        raise CheckpointError(f"no finished mels in {folder}: run {remedy} first")
     return hashlib.sha256(record["inputs"].encode()).hexdigest()
 
 
@@ -106,6 +111,8 @@ def _dump(
     index: int,
     collate: Callable[..., AcousticBatch],
     out: Path,
+    *,
+    coarse: bool,
 ) -> int:
     """One clip; 0 if a run before this one wrote it. Its prenet dropout is seeded by its id."""
     clip = dataset.audio.clips[index]
@@ -116,7 +123,8 @@ def _dump(
     batch = collate([dataset[Position(index, 0)]])
     device = next(model.parameters()).device
     output = model(*(value.to(device) for value in batch[1:]))
-    mel: FloatArray = output.refined[0, :, : int(batch.mel_lengths[0])].float().cpu().numpy()
+    predicted = output.mel if coarse else output.refined
+    mel: FloatArray = predicted[0, :, : int(batch.mel_lengths[0])].float().cpu().numpy()
     frames = clip.n_samples // dataset.audio.audio.hop_length
     assert mel.shape[1] == frames, f"{clip.id}: {mel.shape[1]} frames predicted, {frames} wanted"
     temporary = out / f".{clip.id}.npy"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -74,3 +76,12 @@ def griffin_lim(mel: Tensor, config: AudioConfig, *, iterations: int = 60) -> Te
     # Griffin-Lim centres frame i on sample i * hop_length, LogMel half a hop later.
     start = margin * config.hop_length - config.hop_length // 2
     return wav[:, start : start + frames * config.hop_length]
+
+
+def cosines(size: int) -> Tensor:
+    """The orthonormal cosine transform (size, size) in float64: bands to cepstral coefficients."""
+    rows = torch.arange(size, dtype=torch.float64).unsqueeze(1)
+    bands = torch.arange(size, dtype=torch.float64) + 0.5
+    basis = math.sqrt(2.0 / size) * torch.cos(math.pi / size * rows * bands)
+    basis[0] /= math.sqrt(2.0)
+    return basis

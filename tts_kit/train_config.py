@@ -10,7 +10,7 @@ from tts_kit.config import require
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run (``train.acoustic``, ``train.vocoder`` or ``train.finetune``)."""
+    """One training run: ``train.acoustic``, ``postnet``, ``vocoder`` or ``finetune``."""
 
     steps: int = 100_000  # optimizer updates
     batch_size: int = 32  # clips a process and update are batch_size * accumulation
@@ -24,10 +24,7 @@ class TrainConfig:
     weight_decay: float = 1e-6
     clip_norm: float = 1.0  # largest gradient norm
     gate_weight: float = 8.0  # positive weight of the stop token
-    # Acoustic: strength of the post-filter that gives the mel its natural variance back; 0: none,
-    # 1: all of it. Each validation measures it anew; it does not change what is learnt.
-    postfilter: float = 0.0
-    l1_weight: float = 0.0  # acoustic: absolute error of the mel, beside the squared one
+    l1_weight: float = 0.0  # acoustic, postnet: absolute error of the mel
     guided: str = "diagonal"  # attention is guided towards the diagonal, or towards "alignments"
     guided_weight: float = 1.0  # guided attention (Tachibana et al. 2017), at the first step
     guided_sigma: float = 0.3  # width of the diagonal, a share of the sentence
@@ -42,12 +39,15 @@ class TrainConfig:
     freeze: tuple[str, ...] = ()  # acoustic: parts that stay, such as encoder, decoder.attention
     scheduled_sampling: float = 0.0  # acoustic: share of its own frames that the decoder is fed
     alignment_warning_step: int = 5000  # from here on a validation without alignment warns
-    segment_length: int = 8192  # samples a clip and update (vocoder)
+    segment_length: int = 8192  # postnet, vocoder: samples a clip and update
+    discriminator_channels: int = 32  # postnet: of its discriminator, behind the first layer
     mel_weight: float = 45.0  # vocoder: mel loss
     pitch_steps: int = 3000  # vocoder with a source: updates of its pitch reader, at the start
     stft_weight: float = 0.0  # vocoder: spectra of several resolutions, beside the mel loss
-    feature_weight: float = 2.0  # vocoder: feature matching
-    adversarial_start: int = 0  # vocoder: first step with discriminators, mel loss alone before
+    feature_weight: float = 2.0  # postnet, vocoder: feature matching
+    # Vocoder: first step with discriminators, mel loss alone before. Postnet: its discriminator
+    # learns from the first step on, and is listened to from here.
+    adversarial_start: int = 0
     ema: float = 0.0  # decay of a moving average of the weights, such as 0.999; 0: none
     log_every: int = 50
     validate_every: int = 0  # steps; 0: once an epoch
@@ -84,7 +84,9 @@ class TrainConfig:
         require(
             0.0 <= self.scheduled_sampling <= 1.0, "train.*.scheduled_sampling must lie in [0, 1]"
         )
-        require(0.0 <= self.postfilter <= 1.0, "train.*.postfilter must lie in [0, 1]")
+        require(
+            self.discriminator_channels >= 1, "train.*.discriminator_channels must be at least 1"
+        )
         require(self.segment_length >= 1024, "train.*.segment_length must be at least 1024")
         for name in ("keep_checkpoints", "log_every", "validation_clips"):
             require(getattr(self, name) >= 1, f"train.*.{name} must be at least 1")
@@ -110,6 +112,24 @@ class TrainSection:
     """The ``train`` section: one TrainConfig a training stage."""
 
     acoustic: TrainConfig = TrainConfig()
+    postnet: TrainConfig = field(
+        default_factory=lambda: TrainConfig(
+            steps=10_000,
+            batch_size=16,
+            learning_rate=2e-4,
+            final_learning_rate=5e-5,
+            warmup_steps=100,
+            betas=(0.5, 0.99),
+            weight_decay=0.0,
+            clip_norm=1000.0,
+            decay_steps=10_000,
+            l1_weight=1.5,
+            feature_weight=4.0,
+            segment_length=25_600,
+            adversarial_start=200,
+            ema=0.997,
+        )
+    )
     vocoder: TrainConfig = field(
         default_factory=lambda: TrainConfig(
             steps=500_000,

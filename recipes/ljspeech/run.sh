@@ -98,6 +98,9 @@ if runs 1; then
     fi
     train acoustic --out "$exp/tacotron2" ${init_from:+--init-from "$init_from/tacotron2"} \
         ${alignments:+--alignments "$alignments"}
+    tts-kit dump --coarse --conf "$conf" --data "$data" --acoustic "$exp/tacotron2" \
+        --out "$exp/coarse" $force
+    train postnet --out "$exp/postnet" --init-from "$exp/tacotron2" --mels "$exp/coarse"
 fi
 if runs 2; then
     announce 2 "HiFi-GAN"
@@ -105,7 +108,7 @@ if runs 2; then
 fi
 if runs 3; then
     announce 3 "dump mels"
-    tts-kit dump --conf "$conf" --data "$data" --acoustic "$exp/tacotron2" --out "$exp/mels" $force
+    tts-kit dump --conf "$conf" --data "$data" --acoustic "$exp/postnet" --out "$exp/mels" $force
 fi
 if runs 4; then
     announce 4 "finetune HiFi-GAN"
@@ -113,7 +116,7 @@ if runs 4; then
 fi
 if runs 5; then
     announce 5 "export"
-    tts-kit export "$exp/tacotron2" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
+    tts-kit export "$exp/postnet" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
         --name "$tag" --data "$data" ${profile:+--profile "$profile"} $force
 fi
 if runs 6; then

@@ -32,6 +32,7 @@ LIMIT = 20_000_000  # bytes of the page
 _CARDS = LIMIT - 2_000_000  # of them for clips and pictures of sentences; the rest is tables
 _TRAININGS = {
     "tacotron2": "Tacotron 2",
+    "postnet": "Postnet",
     "hifigan": "HiFi-GAN",
     "hifigan-ft": "HiFi-GAN, finetuned",
 }

@@ -1,4 +1,5 @@
-"""HiFi-GAN's discriminators (Kong et al. 2020, arXiv:2010.05646, section 2.3), and UnivNet's."""
+"""HiFi-GAN's discriminators (Kong et al. 2020, arXiv:2010.05646, section 2.3), UnivNet's, and one
+of mels."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from tts_kit.config import HifiganConfig
 from tts_kit.models.hifigan import LEAKY_SLOPE
+
+MEL_LEAKY_SLOPE = 0.2  # of the discriminator of mels
 
 
 class Judgement(NamedTuple):
@@ -137,6 +140,47 @@ class Discriminators(nn.Module):
             judgements.append(scale(pooled))
         judgements += [spectrogram(wav) for spectrogram in self.spectrograms]
         return judgements
+
+
+class MelDiscriminator(nn.Module):
+    """Looks at a mel as a picture that tells it how high each row lies: what is natural of a band
+    need not be so of another."""
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, n_mels: int, channels: int) -> None:
+        super().__init__()
+        widths = (2, channels, 2 * channels, 4 * channels, 4 * channels)
+        kernels = ((5, 5), (3, 5), (3, 3), (3, 3))  # bands, frames
+        strides = ((2, 1), (2, 2), (2, 1), (2, 2))
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv2d(n_in, n_out, kernel, stride, (kernel[0] // 2, kernel[1] // 2)))
+            for n_in, n_out, kernel, stride in zip(
+                widths[:-1], widths[1:], kernels, strides, strict=True
+            )
+        )
+        self.last = weight_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+        self.register_buffer("centre", torch.zeros(n_mels, 1))
+        self.register_buffer("spread", torch.ones(n_mels, 1))
+
+    def measure(self, mel: Tensor) -> None:
+        """Brings each band to mean 0 and variance 1 from now on, as those of ``mel`` (n_mels, F)
+        would be."""
+        self.centre.copy_(mel.mean(dim=1, keepdim=True))
+        self.spread.copy_(mel.std(dim=1, keepdim=True).clamp(min=1e-3))
+
+    def forward(self, mel: Tensor) -> list[Judgement]:
+        """Log-mels ``mel`` (B, n_mels, F)."""
+        height = torch.linspace(-1.0, 1.0, mel.shape[1], device=mel.device, dtype=mel.dtype)
+        x = torch.stack(
+            ((mel - self.centre) / self.spread, height.view(1, -1, 1).expand_as(mel)), dim=1
+        )
+        features = []  # without the score, whose mean would be matched as well
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), MEL_LEAKY_SLOPE)
+            features.append(x)
+        return [Judgement(self.last(x).flatten(1), features)]
 
 
 def _judge(

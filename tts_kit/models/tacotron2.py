@@ -19,7 +19,6 @@ from tts_kit.models.attention import AttentionState, LocationAttention
 from tts_kit.models.attention_loop import AttentionLoop
 from tts_kit.models.dropout import dropout, dropout_mask
 from tts_kit.models.dynamic_attention import DynamicAttention, attend
-from tts_kit.models.postfilter import Postfilter
 
 
 class Tacotron2Output(NamedTuple):
@@ -249,7 +248,6 @@ class Postnet(nn.Module):
             for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
         )
         self.dropout = config.postnet_dropout
-        self.postfilter: Postfilter | None = None  # of a trained model; training does without
 
     def forward(self, mel: Tensor, valid: Tensor | None = None) -> Tensor:
         """``mel`` (B, n_mels, F) to the refined mel; ``valid`` (B, 1, F) zeroes padding before
@@ -260,7 +258,7 @@ class Postnet(nn.Module):
             if i + 1 < len(self.convolutions):
                 x = torch.tanh(x)
             x = dropout(x, self.dropout, self.training)
-        return mel + x if self.postfilter is None else self.postfilter(mel + x)
+        return mel + x
 
 
 class Tacotron2(nn.Module):

@@ -33,10 +33,10 @@ from tts_kit.data import (
 from tts_kit.errors import UsageError
 from tts_kit.forced_alignment import Guide, alignments_hash
 from tts_kit.losses import Tacotron2Losses, tacotron2_losses
-from tts_kit.models.postfilter import VarianceStatistics
 from tts_kit.models.tacotron2 import Tacotron2, Tacotron2Output
 from tts_kit.plain import to_dict
 from tts_kit.text import Frontend
+from tts_kit.training.detail import Detail
 from tts_kit.training.ema import Ema
 from tts_kit.training.free_running import speak_sentences
 from tts_kit.training.guidance import Guidance
@@ -129,8 +129,6 @@ class AcousticTrainer:
             "lexicon": frontend.lexicon.canonical,
             "acoustic": to_dict(self.config.acoustic),
         }
-        if self.settings.postfilter and run.resumed and "postfilter" in run.resumed.meta:
-            self.meta["postfilter"] = run.resumed.meta["postfilter"]
 
     def fit(self) -> None:
         """Runs to the last step; validates, logs and saves on the way."""
@@ -247,7 +245,7 @@ class AcousticTrainer:
             averaged = nullcontext() if self.ema is None else self.ema.applied()
             with torch.random.fork_rng(devices=[]), averaged:
                 torch.manual_seed(self.settings.seed)
-                values, variances = self._teacher_forced(model)
+                values = self._teacher_forced(model)
                 values |= speak_sentences(
                     model,
                     self.dev,
@@ -255,9 +253,6 @@ class AcousticTrainer:
                     self._pictures(),
                     teacher_forced=self._forced_alignment(model),
                 )
-            if self.settings.postfilter:
-                sharpening = variances.sharpening(self.settings.postfilter)
-                self.meta["postfilter"] = sharpening._asdict()
             self.run.log("dev", values)
             self._warn_of_alignment(values)
             self.run.mark_best(values["mel_refined"])
@@ -277,12 +272,12 @@ class AcousticTrainer:
         return self.run.options.out / "plots" / f"step-{self.run.step + 1:08d}"
 
     @torch.no_grad()
-    def _teacher_forced(self, model: Tacotron2) -> tuple[dict[str, float], VarianceStatistics]:
-        """Means over the dev clips, and how far both kinds of mel vary within them."""
+    def _teacher_forced(self, model: Tacotron2) -> dict[str, float]:
+        """Means over the dev clips, and how much of their detail the predicted mels have."""
         n_clips, size = len(self.dev.audio.clips), self.settings.batch_size
         sums: dict[str, float] = {}
         hits = spoken = 0
-        variances = VarianceStatistics(self.config.audio.n_mels)
+        detail = Detail(self.config.audio.n_mels)
         device = self.run.accelerator.device
         for start in range(0, n_clips, size):
             indices = range(start, min(start + size, n_clips))
@@ -295,7 +290,7 @@ class AcousticTrainer:
             )
             hits, spoken = hits + found[0], spoken + found[1]
             for row, frames in enumerate(batch.mel_lengths.tolist()):
-                variances.add(batch.mel[row, :, :frames], output.refined[row, :, :frames])
+                detail.add(batch.mel[row, :, :frames], output.refined[row, :, :frames])
             if start == 0:
                 frames = int(batch.mel_lengths[0])
                 true, predicted = (
@@ -308,8 +303,9 @@ class AcousticTrainer:
             "mel_absolute": sums["absolute"] / sums["frames"],
             "gate": sums["gate"] / sums["steps"],
             "guided": sums["guided"] / sums["steps"],
+            **detail.shares(),
             **({"alignment_accuracy": hits / spoken} if spoken else {}),
-        }, variances
+        }
 
     @torch.no_grad()
     def _forced_alignment(self, model: Tacotron2) -> FloatArray:
