@@ -140,10 +140,11 @@ def _describe(
 def _training(tacotron2: Checkpoint, hifigan: Checkpoint, inputs: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"inputs": inputs}
     for name, checkpoint in (("tacotron2", tacotron2), ("hifigan", hifigan)):
+        facts[f"{name}_stage"] = checkpoint.meta["stage"]
         facts[f"{name}_steps"] = checkpoint.step
         if origin := checkpoint.meta.get("imported"):
             facts[f"{name}_source"] = f"{origin['source']} {origin['file']}"
-    return {**facts, "hifigan_stage": hifigan.meta["stage"]}
+    return facts
 
 
 def _holds(out: Path, inputs: str) -> bool:

@@ -92,7 +92,8 @@ def test_every_stage_leaves_its_result(finished: Run) -> None:
     for dump in ("coarse", "mels"):
         assert len(list((finished.exp / dump).glob("*.npy"))) == 14
     info = read_voice(finished.exp / "voice")
-    assert info.name == "clips" and info.training["hifigan_stage"] == "hifigan-ft"
+    stages = [info.training[f"{name}_stage"] for name in ("tacotron2", "hifigan")]
+    assert info.name == "clips" and stages == ["postnet", "hifigan-ft"]
     assert info.parity["graph_max"] < 1e-4 and info.parity["sentences"] == 50
 
 
