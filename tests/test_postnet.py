@@ -259,3 +259,13 @@ def test_the_discriminator_learns_before_it_is_listened_to(
     )
     differing = {key.split(".")[0] for key in early if not torch.equal(early[key], late[key])}
     assert differing == {"tacotron2"}  # its discriminator has learnt the same in both
+
+
+def test_the_postnet_computes_in_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    network, mel = torch.nn.Conv1d(80, 80, 5, padding=2), torch.randn(1, 80, 16)
+    expected = network(mel)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not torch.equal(network(mel).float(), expected)  # what it is to keep away
+        exact = postnet.Exact(network)(mel)
+    assert torch.equal(exact, expected)
