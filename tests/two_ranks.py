@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,9 @@ def main(name: str, conf: str, data: str, out: str) -> None:
         uneven.fit()
     if torch.distributed.get_rank() == 0:
         (Path(out) / "ranks.json").write_text(json.dumps(result), encoding="utf-8")
-    torch.distributed.destroy_process_group()  # left open, gloo may abort at exit
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+    os._exit(0)  # all is written; gloo's threads now and then abort the interpreter's own end
 
 
 if __name__ == "__main__":
