@@ -46,6 +46,7 @@ for _command in (
     cli_voice.pack,
     cli_data.prepare,
     cli_data.align,
+    cli_data.average,
     cli_data.dump,
     cli_voice.export,
     cli_voice.import_command,

@@ -1,4 +1,4 @@
-"""The commands of the recipe that make data: `prepare`, `align`, `dump`."""
+"""The commands of the recipe between its trainings: `prepare`, `align`, `average`, `dump`."""
 
 from __future__ import annotations
 
@@ -105,6 +105,30 @@ def _align(
         tell(f"align: {summary.aligned} clips in {out}")
         if summary.failures:
             tell(f"not aligned: {len(summary.failures)} (see {out / FAILED})")
+
+
+@click.command()
+@click.option("--acoustic", type=_PATH, required=True, help="Tacotron2 run or checkpoint.")
+@click.option("--init-from", type=_PATH, required=True, help="The checkpoint it began with.")
+@click.option("--keep", type=float, required=True, help="Share of the latter, from 0 to 1.")
+@click.option("--out", type=_PATH, required=True, help="Folder for the averaged checkpoint.")
+@click.option("--force", is_flag=True, help="Make it anew.")
+@json_option()
+def average(**options: Any) -> None:
+    """Average a Tacotron2's weights with those its training began with."""
+    run_command(_average, **options)
+
+
+def _average(
+    *, acoustic: Path, init_from: Path, keep: float, out: Path, force: bool, as_json: bool
+) -> None:
+    from tts_kit.average import average_with_start
+
+    written = average_with_start(acoustic, init_from, out, keep=keep, force=force)
+    if as_json:
+        print_json({"out": str(out), "keep": keep, "done_before": not written})
+    else:
+        tell(f"average: {keep:g} of {init_from} kept in {out}" if written else "average: done")
 
 
 @click.command()

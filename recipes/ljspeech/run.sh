@@ -17,6 +17,8 @@ Usage: ./run.sh [options]
   --mixed_precision P     no, bf16 or fp16 (default no)
   --init-from DIR|NAME    folder with tacotron2/ and hifigan/ checkpoints to start from, or the
                           name of one in warmstart/, such as kathleen
+  --keep SHARE            of the weights of --init-from that Tacotron2 keeps: the average of both
+                          goes on behind its training (default: what was trained alone)
   --alignments DIR        forced alignments of the clips (default: made in stage 1 if the
                           configuration says train.acoustic.guided: alignments)
   --profile P             of the voice: int8 (default), int4 or fp32
@@ -31,7 +33,7 @@ USAGE
 }
 
 stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir="" expdir=""
-nproc=1 mixed_precision=no init_from="" alignments="" profile="" wandb="" split_seed="" max_rejects="" force=""
+nproc=1 mixed_precision=no init_from="" keep="" alignments="" profile="" wandb="" split_seed="" max_rejects="" force=""
 clips="" hard="" jobs=""
 
 die() { echo "error: $1" >&2; exit 2; }
@@ -41,7 +43,7 @@ while [ $# -gt 0 ]; do
         -h|--help) usage; exit 0 ;;
         --force) force=--force; shift; continue ;;
         --stage|--stop-stage|--stop_stage|--corpus|--conf|--tag|--datadir|--expdir|--nproc|\
-        --mixed_precision|--mixed-precision|--init-from|--init_from|--alignments|--profile|--wandb|--split-seed|--max-rejects|\
+        --mixed_precision|--mixed-precision|--init-from|--init_from|--keep|--alignments|--profile|--wandb|--split-seed|--max-rejects|\
         --clips|--hard|--jobs) ;;
         *) die "unknown option $1; see ./run.sh --help" ;;
     esac
@@ -54,6 +56,7 @@ for number in "$stage" "$stop_stage" "$nproc"; do
     [[ $number =~ ^[0-9]+$ ]] || die "$number is not a number; see ./run.sh --help"
 done
 
+[ -z "$keep" ] || [ -n "$init_from" ] || die "--keep is a share of the weights of --init-from: give both"
 [ "$stage" -le "$stop_stage" ] && [ "$stop_stage" -le 7 ] || die "stages go from 0 to 7"
 command -v tts-kit >/dev/null || {
     echo "error: tts-kit is not on the PATH: activate its environment (. .venv/bin/activate)" >&2
@@ -98,9 +101,15 @@ if runs 1; then
     fi
     train acoustic --out "$exp/tacotron2" ${init_from:+--init-from "$init_from/tacotron2"} \
         ${alignments:+--alignments "$alignments"}
-    tts-kit dump --coarse --conf "$conf" --data "$data" --acoustic "$exp/tacotron2" \
+    acoustic=$exp/tacotron2
+    if [ -n "$keep" ]; then
+        tts-kit average --acoustic "$acoustic" --init-from "$init_from/tacotron2" --keep "$keep" \
+            --out "$exp/averaged" $force
+        acoustic=$exp/averaged
+    fi
+    tts-kit dump --coarse --conf "$conf" --data "$data" --acoustic "$acoustic" \
         --out "$exp/coarse" $force
-    train postnet --out "$exp/postnet" --init-from "$exp/tacotron2" --mels "$exp/coarse"
+    train postnet --out "$exp/postnet" --init-from "$acoustic" --mels "$exp/coarse"
 fi
 if runs 2; then
     announce 2 "HiFi-GAN"

@@ -7,7 +7,6 @@ import functools
 import logging
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ from tts_kit.training.guidance import Guidance
 from tts_kit.training.options import training_options
 from tts_kit.training.phrases import cut_phrases
 from tts_kit.training.plots import plot_triptych
-from tts_kit.training.run import RunOptions, TrainingRun, to_device
+from tts_kit.training.run import RunOptions, State, TrainingRun, to_device
 from tts_kit.training.warm_start import Frozen, acoustic_weights, trained_parameters
 
 logger = logging.getLogger(__name__)
@@ -132,22 +131,14 @@ class AcousticTrainer:
 
     def fit(self) -> None:
         """Runs to the last step; validates, logs and saves on the way."""
-        run, settings = self.run, self.settings
+        run = self.run
         epoch, batches = run.batches(self.dataset, self.dataset.lengths, self.collate)
-        for step in run.steps():
-            self._set_reduction()
-            values = self._train_step(batches)
-            if (step + 1) % settings.log_every == 0 and values:
-                run.log("train", values)
-            validated = run.is_due(settings.validate_every, epoch)
-            if validated:
-                self._validate()
-            if validated or run.is_due(settings.checkpoint_every, epoch):
-                networks: dict[str, Any] = {"tacotron2": self.model}
-                if self.ema is not None:
-                    networks["tacotron2_ema"] = self.ema
-                run.save(networks, {"optimizer": self.optimizer}, self.meta)
-        run.finish()
+        step = functools.partial(self._train_step, batches)
+        run.fit(epoch, step, self._validate, self._state, self.ema)
+
+    def _state(self) -> State:
+        averaged = {} if self.ema is None else {"tacotron2_ema": self.ema}
+        return {"tacotron2": self.model, **averaged}, {"optimizer": self.optimizer}, self.meta
 
     def _set_reduction(self) -> None:
         self.reduction = self.settings.reduction_at(self.run.step) or self.reduction
@@ -160,6 +151,7 @@ class AcousticTrainer:
         """One optimizer update over ``accumulation`` batches, averaged over all frames of all
         processes."""
         run, accelerator = self.run, self.run.accelerator
+        self._set_reduction()
         window = [
             to_device(next(batches), accelerator.device) for _ in range(self.settings.accumulation)
         ]
@@ -242,8 +234,7 @@ class AcousticTrainer:
             model = self.run.accelerator.unwrap_model(self.model)
             model.eval()
             # Its own random numbers: a validation must not change what training draws next.
-            averaged = nullcontext() if self.ema is None else self.ema.applied()
-            with torch.random.fork_rng(devices=[]), averaged:
+            with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.settings.seed)
                 values = self._teacher_forced(model)
                 values |= speak_sentences(

@@ -9,9 +9,9 @@ speech synthesis", ICASSP, puts a network of its own there).
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from tts_kit.training.ema import Ema
 from tts_kit.training.initial import load_weights
 from tts_kit.training.options import training_options
 from tts_kit.training.plots import plot_triptych
-from tts_kit.training.run import RunOptions, TrainingRun, to_device
+from tts_kit.training.run import RunOptions, State, TrainingRun, to_device
 from tts_kit.training.warm_start import trained_parameters
 
 logger = logging.getLogger(__name__)
@@ -131,27 +131,17 @@ class PostnetTrainer:
 
     def fit(self) -> None:
         """Runs to the last step; validates, logs and saves on the way."""
-        run, settings = self.run, self.settings
+        run = self.run
         epoch, batches = run.batches(
             self.dataset, [1] * len(self.dataset.audio.clips), collate_postnet
         )
-        for step in run.steps():
-            values = self._train_step(batches)
-            if (step + 1) % settings.log_every == 0 and values:
-                run.log("train", values)
-            validated = run.is_due(settings.validate_every, epoch)
-            if validated:
-                with nullcontext() if self.ema is None else self.ema.applied():
-                    self._validate()
-            if validated or run.is_due(settings.checkpoint_every, epoch):
-                networks: dict[str, nn.Module | Ema] = {
-                    "tacotron2": self.model,
-                    "discriminator": self.discriminator,
-                }
-                if self.ema is not None:
-                    networks["tacotron2_ema"] = self.ema
-                run.save(networks, self.optimizers, self.meta)
-        run.finish()
+        step = functools.partial(self._train_step, batches)
+        run.fit(epoch, step, self._validate, self._state, self.ema)
+
+    def _state(self) -> State:
+        averaged = {} if self.ema is None else {"tacotron2_ema": self.ema}
+        networks = {"tacotron2": self.model, "discriminator": self.discriminator, **averaged}
+        return networks, self.optimizers, self.meta
 
     def _train_step(self, batches: Iterator[PostnetBatch]) -> dict[str, float]:
         """One update of the discriminator and one of the postnet."""

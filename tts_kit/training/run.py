@@ -6,6 +6,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 _FREE = ("steps", "log_every", "validate_every", "validation_clips", "checkpoint_every")
 _FREE_TOO = ("keep_checkpoints", "cache", "workers", "alignment_warning_step")
 _MAX_BAD_STEPS = 10  # non-finite steps in a row before training stops
+
+# What a checkpoint holds: networks and their averages, optimizers, and what is told of them.
+State = tuple[dict[str, nn.Module | Ema], dict[str, torch.optim.Optimizer], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,29 @@ class TrainingRun:
             persistent_workers=self.train.workers > 0,
         )
         return stream.batches_per_epoch(), iter(loader)
+
+    def fit(
+        self,
+        epoch_batches: int,
+        train_step: Callable[[], dict[str, float]],
+        validate: Callable[[], None],
+        state: Callable[[], State],
+        ema: Ema | None,
+    ) -> None:
+        """Runs ``train_step`` to the last step; logs, validates the ``ema`` where there is one,
+        and saves ``state`` on the way."""
+        train = self.train
+        for step in self.steps():
+            values = train_step()
+            if (step + 1) % train.log_every == 0 and values:
+                self.log("train", values)
+            validated = self.is_due(train.validate_every, epoch_batches)
+            if validated:
+                with nullcontext() if ema is None else ema.applied():
+                    validate()
+            if validated or self.is_due(train.checkpoint_every, epoch_batches):
+                self.save(*state())
+        self.finish()
 
     def steps(self) -> Iterator[int]:
         """The steps still to do, with a progress bar; seeds torch anew from (seed, step, rank)."""

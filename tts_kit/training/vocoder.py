@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 from collections import defaultdict
@@ -12,7 +11,7 @@ from typing import Any
 
 import click
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from tts_kit.audio import write_wav
@@ -40,7 +39,7 @@ from tts_kit.training.ema import Ema
 from tts_kit.training.options import training_options
 from tts_kit.training.pitch import fit_pitch
 from tts_kit.training.plots import plot_triptych
-from tts_kit.training.run import RunOptions, TrainingRun, to_device
+from tts_kit.training.run import RunOptions, State, TrainingRun, to_device
 from tts_kit.training.warm_start import trained_parameters
 
 logger = logging.getLogger(__name__)
@@ -125,28 +124,18 @@ class VocoderTrainer:
 
     def fit(self) -> None:
         """Runs to the last step; validates, logs and saves on the way."""
-        run, settings = self.run, self.settings
+        run = self.run
         # Segments are all of one length: equal lengths make the batches a plain shuffle.
         epoch, batches = run.batches(
             self.dataset, [1] * len(self.dataset.audio.clips), collate_vocoder
         )
-        for step in run.steps():
-            values = self._train_step(batches)
-            if (step + 1) % settings.log_every == 0 and values:
-                run.log("train", values)
-            validated = run.is_due(settings.validate_every, epoch)
-            if validated:
-                with contextlib.nullcontext() if self.ema is None else self.ema.applied():
-                    self._validate()
-            if validated or run.is_due(settings.checkpoint_every, epoch):
-                networks: dict[str, nn.Module | Ema] = {
-                    "generator": self.generator,
-                    "discriminators": self.discriminators,
-                }
-                if self.ema is not None:
-                    networks["generator_ema"] = self.ema
-                run.save(networks, self.optimizers, self.meta)
-        run.finish()
+        step = functools.partial(self._train_step, batches)
+        run.fit(epoch, step, self._validate, self._state, self.ema)
+
+    def _state(self) -> State:
+        averaged = {} if self.ema is None else {"generator_ema": self.ema}
+        networks = {"generator": self.generator, "discriminators": self.discriminators, **averaged}
+        return networks, self.optimizers, self.meta
 
     def _long_enough(self, clips: list[Clip], frames: int) -> list[Clip]:
         """The clips that hold a training segment; the others are named, never padded."""
