@@ -16,15 +16,13 @@ from tts_kit.data import (
     BatchStream,
     ClipAudio,
     Position,
-    VocoderDataset,
     collate_acoustic,
-    collate_vocoder,
     epoch_batches,
     load_split,
-    read_mel,
 )
 from tts_kit.errors import CheckpointError, CorpusError, TrainingError
 from tts_kit.mel import LogMel
+from tts_kit.segments import VocoderDataset, collate_vocoder, read_mel
 from tts_kit.text import load_frontend
 
 AUDIO = AudioConfig()

@@ -15,10 +15,11 @@ from trainings import metrics, same, weights
 
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.config_file import load_config
-from tts_kit.data import ClipAudio, Position, PostnetDataset, load_split
+from tts_kit.data import ClipAudio, Position, load_split
 from tts_kit.dump_mels import dump_mels, load_acoustic
 from tts_kit.errors import CheckpointError, ConfigError, CorpusError
 from tts_kit.models.discriminators import MelDiscriminator
+from tts_kit.segments import PostnetDataset
 from tts_kit.training import acoustic, postnet, vocoder
 from tts_kit.training.detail import Detail
 from tts_kit.training.run import RunOptions

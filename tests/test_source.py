@@ -18,7 +18,7 @@ from tts_kit.audio import FloatArray, load_clip
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.config import PITCH_LAYERS, SOURCE_CHANNELS, AudioConfig, HifiganConfig
 from tts_kit.config_file import Config
-from tts_kit.data import ClipAudio, VocoderDataset, load_split
+from tts_kit.data import ClipAudio, load_split
 from tts_kit.errors import ConfigError, CorpusError
 from tts_kit.losses import stft_loss
 from tts_kit.mel import LogMel
@@ -35,6 +35,7 @@ from tts_kit.models.source import (
 )
 from tts_kit.pitch import track_f0
 from tts_kit.presets import VOCODER_PRESETS
+from tts_kit.segments import VocoderDataset
 from tts_kit.training import vocoder
 from tts_kit.training.pitch import fit_pitch
 from tts_kit.training.run import RunOptions

@@ -20,18 +20,12 @@ from trainings import metrics, same, weights
 from tts_kit.checkpoint import open_checkpoint
 from tts_kit.config import HifiganConfig
 from tts_kit.config_file import Config, load_config
-from tts_kit.data import (
-    ClipAudio,
-    Position,
-    VocoderBatch,
-    VocoderDataset,
-    collate_vocoder,
-    load_split,
-)
+from tts_kit.data import ClipAudio, Position, load_split
 from tts_kit.errors import CheckpointError
 from tts_kit.export.voice import load_generator
 from tts_kit.losses import adversarial_loss
 from tts_kit.models.hifigan import Generator
+from tts_kit.segments import VocoderBatch, VocoderDataset, collate_vocoder
 from tts_kit.train_config import TrainConfig
 from tts_kit.training import vocoder
 from tts_kit.training.ema import Ema

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tts_kit.data import VocoderDataset
 from tts_kit.errors import CorpusError
 from tts_kit.models.source import PitchReader, pitch_loss
 from tts_kit.progress import is_quiet
+from tts_kit.segments import VocoderDataset
 
 logger = logging.getLogger(__name__)
 

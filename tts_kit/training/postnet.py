@@ -23,10 +23,11 @@ from torch.nn import functional as F
 from tts_kit.cli_errors import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config_file import load_config
-from tts_kit.data import ClipAudio, PostnetBatch, PostnetDataset, collate_postnet, load_split
+from tts_kit.data import ClipAudio, load_split
 from tts_kit.dump_mels import dump_identity, load_acoustic
 from tts_kit.errors import CheckpointError, ConfigError
 from tts_kit.models.discriminators import MelDiscriminator
+from tts_kit.segments import PostnetBatch, PostnetDataset, collate_postnet
 from tts_kit.training.adversarial import discriminators_side, generators_side
 from tts_kit.training.detail import Detail
 from tts_kit.training.ema import Ema

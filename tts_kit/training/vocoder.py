@@ -18,14 +18,7 @@ from tts_kit.audio import write_wav
 from tts_kit.cli_errors import run_command
 from tts_kit.clip_cache import FOLDER as CACHE
 from tts_kit.config_file import load_config
-from tts_kit.data import (
-    ClipAudio,
-    VocoderBatch,
-    VocoderDataset,
-    collate_vocoder,
-    load_split,
-    read_mel,
-)
+from tts_kit.data import ClipAudio, load_split
 from tts_kit.dump_mels import dump_identity
 from tts_kit.errors import CheckpointError, CorpusError
 from tts_kit.losses import stft_loss
@@ -34,6 +27,7 @@ from tts_kit.mel import LogMel
 from tts_kit.models.discriminators import Discriminators
 from tts_kit.models.hifigan import Generator, vocode
 from tts_kit.plain import to_dict
+from tts_kit.segments import VocoderBatch, VocoderDataset, collate_vocoder, read_mel
 from tts_kit.training.adversarial import discriminators_side, generators_side
 from tts_kit.training.ema import Ema
 from tts_kit.training.options import training_options
