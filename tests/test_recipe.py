@@ -171,10 +171,19 @@ def test_finetuning_starts_from_trained_weights(finished: Run, tmp_path: Path) -
     run = Run(tmp_path / "finetuned")
     shutil.copytree(finished.data, run.data)
     stages = ("--stage", "1", "--stop-stage", "1")
-    own = run(*stages, "--init-from", str(finished.exp), recipe=FINETUNE)
+    own = run("--stage", "1", "--init-from", str(finished.exp), recipe=FINETUNE)
     assert own.returncode == 0, own.stderr[-3000:]
-    record = json.loads((run.exp / "tacotron2" / "run.json").read_text())
-    assert record["init_from"].startswith(str(finished.exp / "tacotron2"))
+    starts = {"tacotron2": finished.exp, "postnet": run.exp, "hifigan": finished.exp}
+    for name, folder in starts.items():
+        record = json.loads((run.exp / name / "run.json").read_text())
+        start = folder / ("averaged" if name == "postnet" else name)
+        assert record["init_from"].startswith(str(start))
+    assert open_checkpoint(run.exp / "averaged").meta["kept_of_start"] == 0.5
+    # Stage 5 takes the HiFi-GAN of stage 2.
+    assert not {"mels", "hifigan-ft"} & {path.name for path in run.exp.iterdir()}
+    info = read_voice(run.exp / "voice")
+    stages_of_it = [info.training[f"{part}_stage"] for part in ("tacotron2", "hifigan")]
+    assert stages_of_it == ["postnet", "hifigan"] and info.profile == "fp32"
     shutil.rmtree(run.exp)  # kathleen by itself, which is larger than the tiny configuration
     kathleen = run(*stages, recipe=FINETUNE)
     assert kathleen.returncode == 4 and "warmstart/kathleen/tacotron2" in kathleen.stderr
@@ -238,6 +247,8 @@ def test_bad_options_and_places_are_one_line_and_leave_nothing(tmp_path: Path) -
         (("--stagee", "1"), 2, "unknown option --stagee"),
         (("--stage",), 2, "--stage needs a value"),
         (("--stage", "one"), 2, "one is not a number"),
+        (("--keep", "0.5"), 2, "--keep is a share of --init-from"),
+        (("--vocoder", "melgan"), 2, "--vocoder is hifigan or hifigan-ft"),
         (("--corpus", str(tmp_path / "nowhere")), 3, "nowhere"),
         (("--conf", str(misspelt)), 2, "unknown key accoustic"),
         (("--conf", str(tmp_path / "no.yaml")), 2, "cannot read the configuration"),

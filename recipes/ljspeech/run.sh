@@ -21,6 +21,8 @@ Usage: ./run.sh [options]
                           goes on behind its training (default: what was trained alone)
   --alignments DIR        forced alignments of the clips (default: made in stage 1 if the
                           configuration says train.acoustic.guided: alignments)
+  --vocoder NAME          of the voice: hifigan-ft (default), or hifigan, which has learned from
+                          recordings alone: stages 3 and 4 are left out
   --profile P             of the voice: int8 (default), int4 or fp32
   --wandb PROJECT         log to Weights & Biases as well
   --split-seed N          seed of the train/dev/test split (default 1234)
@@ -33,8 +35,8 @@ USAGE
 }
 
 stage=0 stop_stage=5 corpus=ljspeech conf=conf/ljspeech.yaml tag="" datadir="" expdir=""
-nproc=1 mixed_precision=no init_from="" keep="" alignments="" profile="" wandb="" split_seed="" max_rejects="" force=""
-clips="" hard="" jobs=""
+nproc=1 mixed_precision=no init_from="" keep="" alignments="" vocoder=hifigan-ft profile="" wandb=""
+split_seed="" max_rejects="" force="" clips="" hard="" jobs=""
 
 die() { echo "error: $1" >&2; exit 2; }
 
@@ -43,8 +45,8 @@ while [ $# -gt 0 ]; do
         -h|--help) usage; exit 0 ;;
         --force) force=--force; shift; continue ;;
         --stage|--stop-stage|--stop_stage|--corpus|--conf|--tag|--datadir|--expdir|--nproc|\
-        --mixed_precision|--mixed-precision|--init-from|--init_from|--keep|--alignments|--profile|--wandb|--split-seed|--max-rejects|\
-        --clips|--hard|--jobs) ;;
+        --mixed_precision|--mixed-precision|--init-from|--init_from|--keep|--alignments|--vocoder|\
+        --profile|--wandb|--split-seed|--max-rejects|--clips|--hard|--jobs) ;;
         *) die "unknown option $1; see ./run.sh --help" ;;
     esac
     [ $# -ge 2 ] || die "$1 needs a value; see ./run.sh --help"
@@ -56,7 +58,8 @@ for number in "$stage" "$stop_stage" "$nproc"; do
     [[ $number =~ ^[0-9]+$ ]] || die "$number is not a number; see ./run.sh --help"
 done
 
-[ -z "$keep" ] || [ -n "$init_from" ] || die "--keep is a share of the weights of --init-from: give both"
+[ -z "$keep" ] || [ -n "$init_from" ] || die "--keep is a share of --init-from: give both"
+[[ $vocoder =~ ^hifigan(-ft)?$ ]] || die "--vocoder is hifigan or hifigan-ft, not $vocoder"
 [ "$stage" -le "$stop_stage" ] && [ "$stop_stage" -le 7 ] || die "stages go from 0 to 7"
 command -v tts-kit >/dev/null || {
     echo "error: tts-kit is not on the PATH: activate its environment (. .venv/bin/activate)" >&2
@@ -115,17 +118,17 @@ if runs 2; then
     announce 2 "HiFi-GAN"
     train vocoder --out "$exp/hifigan" ${init_from:+--init-from "$init_from/hifigan"}
 fi
-if runs 3; then
+if runs 3 && [ "$vocoder" = hifigan-ft ]; then
     announce 3 "dump mels"
     tts-kit dump --conf "$conf" --data "$data" --acoustic "$exp/postnet" --out "$exp/mels" $force
 fi
-if runs 4; then
+if runs 4 && [ "$vocoder" = hifigan-ft ]; then
     announce 4 "finetune HiFi-GAN"
     train vocoder --out "$exp/hifigan-ft" --init-from "$exp/hifigan" --mels "$exp/mels"
 fi
 if runs 5; then
     announce 5 "export"
-    tts-kit export "$exp/postnet" "$exp/hifigan-ft" -o "$exp/voice" --conf "$conf" \
+    tts-kit export "$exp/postnet" "$exp/$vocoder" -o "$exp/voice" --conf "$conf" \
         --name "$tag" --data "$data" ${profile:+--profile "$profile"} $force
 fi
 if runs 6; then
