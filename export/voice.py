@@ -142,6 +142,8 @@ def _training(tacotron2: Checkpoint, hifigan: Checkpoint, inputs: str) -> dict[s
     for name, checkpoint in (("tacotron2", tacotron2), ("hifigan", hifigan)):
         facts[f"{name}_stage"] = checkpoint.meta["stage"]
         facts[f"{name}_steps"] = checkpoint.step
+        if "kept_of_start" in checkpoint.meta:
+            facts[f"{name}_kept_of_start"] = checkpoint.meta["kept_of_start"]
         if origin := checkpoint.meta.get("imported"):
             facts[f"{name}_source"] = f"{origin['source']} {origin['file']}"
     return facts

@@ -76,13 +76,14 @@ def save_pair(
     *,
     reads: bool = False,
     seed: int = 0,
+    hifigan: str = "hifigan",
 ) -> tuple[Path, Path]:
     """Checkpoints of a random Tacotron2 whose gate stays shut, or of a ``reader``, and of a random
-    HiFi-GAN."""
+    HiFi-GAN, whose stage is ``hifigan``."""
     torch.manual_seed(seed)
     frontend = load_frontend("en_char")
     model = (reader if reads else random_tacotron2)(acoustic, frontend, audio)
-    meta = {"audio": to_dict(audio), "stage": "test"}
+    meta = {"audio": to_dict(audio)}
     save_checkpoint(
         folder / "tacotron2",
         1,
@@ -90,6 +91,7 @@ def save_pair(
         training={},
         meta={
             **meta,
+            "stage": "tacotron2",
             "text": to_dict(frontend.info),
             "lexicon": "",
             "acoustic": to_dict(model.config),
@@ -99,11 +101,11 @@ def save_pair(
     generator = Generator(audio, vocoder)
     lively(generator)
     save_checkpoint(
-        folder / "hifigan",
+        folder / hifigan,
         1,
         networks={"generator": generator.state_dict()},
         training={},
-        meta={**meta, "vocoder": to_dict(vocoder)},
+        meta={**meta, "stage": hifigan, "vocoder": to_dict(vocoder)},
         keep=1,
     )
-    return folder / "tacotron2", folder / "hifigan"
+    return folder / "tacotron2", folder / hifigan

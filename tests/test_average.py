@@ -14,12 +14,12 @@ from click.testing import CliRunner, Result
 from short_corpus import short_config, write_conf
 from torch import Tensor
 
-from tts_kit.average import average_with_start
 from tts_kit.checkpoint import Checkpoint, open_checkpoint, save_checkpoint
 from tts_kit.cli import main
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import CheckpointError, UsageError
 from tts_kit.training import acoustic
+from tts_kit.training.average import average_with_start
 from tts_kit.training.run import RunOptions
 from tts_kit.training.warm_start import EMBEDDING
 
@@ -108,6 +108,10 @@ def test_it_is_made_once_and_anew_for_another_share(
     assert [one["done_before"] for one in told] == [False, True, False]
     assert open_checkpoint(out).meta["kept_of_start"] == 0.5
     assert not json.loads(average(0.5, "--force").stdout)["done_before"]
+    damaged = open_checkpoint(out).folder / "tacotron2.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert not json.loads(average(0.5).stdout)["done_before"]
+    open_checkpoint(out).verify()
     bad = average(1.5)
     assert bad.exit_code == 2 and "--keep is 1.5" in bad.stderr
 

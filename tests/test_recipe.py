@@ -177,13 +177,22 @@ def test_finetuning_starts_from_trained_weights(finished: Run, tmp_path: Path) -
     for name, folder in starts.items():
         record = json.loads((run.exp / name / "run.json").read_text())
         start = folder / ("averaged" if name == "postnet" else name)
-        assert record["init_from"].startswith(str(start))
-    assert open_checkpoint(run.exp / "averaged").meta["kept_of_start"] == 0.5
+        assert record["init_from"].startswith(f"{start}/")
+    assert open_checkpoint(run.exp / "averaged").meta["kept_of_start"] == 0.6
     # Stage 5 takes the HiFi-GAN of stage 2.
     assert not {"mels", "hifigan-ft"} & {path.name for path in run.exp.iterdir()}
     info = read_voice(run.exp / "voice")
     stages_of_it = [info.training[f"{part}_stage"] for part in ("tacotron2", "hifigan")]
     assert stages_of_it == ["postnet", "hifigan"] and info.profile == "fp32"
+    assert info.training["tacotron2_kept_of_start"] == 0.6
+    # Another share takes the training that is there, and sets the other share's postnet aside.
+    before = run.files()
+    less = run(*stages, "--init-from", str(finished.exp), "--keep", "0.25", recipe=FINETUNE)
+    assert less.returncode == 0, less.stderr[-3000:]
+    assert open_checkpoint(run.exp / "postnet").meta["kept_of_start"] == 0.25
+    assert open_checkpoint(run.exp / "postnet.old-1").meta["kept_of_start"] == 0.6
+    trained = [path for path in before if "/tacotron2/step-" in path]
+    assert trained and all(run.files()[path] == before[path] for path in trained)
     shutil.rmtree(run.exp)  # kathleen by itself, which is larger than the tiny configuration
     kathleen = run(*stages, recipe=FINETUNE)
     assert kathleen.returncode == 4 and "warmstart/kathleen/tacotron2" in kathleen.stderr
@@ -248,6 +257,7 @@ def test_bad_options_and_places_are_one_line_and_leave_nothing(tmp_path: Path) -
         (("--stage",), 2, "--stage needs a value"),
         (("--stage", "one"), 2, "one is not a number"),
         (("--keep", "0.5"), 2, "--keep is a share of --init-from"),
+        (("--keep", "1.5", "--init-from", "kathleen"), 2, "from 0 to 1, not 1.5"),
         (("--vocoder", "melgan"), 2, "--vocoder is hifigan or hifigan-ft"),
         (("--corpus", str(tmp_path / "nowhere")), 3, "nowhere"),
         (("--conf", str(misspelt)), 2, "unknown key accoustic"),

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from click.testing import CliRunner
 from conftest import RECIPE
 from exporting import save_pair
+from hostile_voices import resign
 
 from tts_kit.checkpoint import open_checkpoint, save_checkpoint
 from tts_kit.cli import main
@@ -42,8 +44,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Pa
     """A folder of trainings with random models, curves and a voice."""
     exp = tmp_path_factory.mktemp("exp")
     acoustic, vocoder = save_pair(exp, tiny_config.acoustic, tiny_config.vocoder, tiny_config.audio)
-    save_pair(exp / "other", tiny_config.acoustic, tiny_config.vocoder, tiny_config.audio, seed=1)
-    (exp / "other" / "hifigan").rename(exp / "hifigan-ft")
+    models = tiny_config.acoustic, tiny_config.vocoder, tiny_config.audio
+    _, tuned = save_pair(exp / "other", *models, seed=1, hifigan="hifigan-ft")
+    tuned.rename(exp / "hifigan-ft")
     line = {"step": 1, "split": "train", "values": {"loss": 1.0}, "time": 0.0}
     for run in ("tacotron2", "hifigan"):
         (exp / run / "metrics.jsonl").write_text(
@@ -96,9 +99,19 @@ def test_attention_times_and_status_are_the_voices_own(findings: Findings) -> No
     assert findings.run["spoken"] == {"clips": [1, 1], "hard": [3, 210]}
 
 
-def test_without_finetuning_there_is_no_row_for_it(trained: Path, tmp_path: Path) -> None:
-    assert stage._untuned_run(trained) == trained / "hifigan"
-    assert stage._untuned_run(None) is stage._untuned_run(tmp_path) is None
+def test_without_finetuning_there_is_no_row_for_it(inputs: Inputs, tmp_path: Path) -> None:
+    assert inputs.exp is not None
+    assert stage._untuned_run(inputs) == inputs.exp / "hifigan"
+    for exp in (None, tmp_path):
+        assert stage._untuned_run(dataclasses.replace(inputs, exp=exp)) is None
+    # A finetuned HiFi-GAN lies beside it, but is not the voice's.
+    voice = tmp_path / "voice"
+    shutil.copytree(inputs.voice, voice)
+    info = json.loads((voice / "voice.json").read_text("utf-8"))
+    info["training"]["hifigan_stage"] = "hifigan"
+    (voice / "voice.json").write_text(json.dumps(info), "utf-8")
+    resign(voice)
+    assert stage._untuned_run(dataclasses.replace(inputs, voice=voice)) is None
 
 
 def test_recordings_given_as_synthesis_are_refused(

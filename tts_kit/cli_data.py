@@ -122,7 +122,7 @@ def average(**options: Any) -> None:
 def _average(
     *, acoustic: Path, init_from: Path, keep: float, out: Path, force: bool, as_json: bool
 ) -> None:
-    from tts_kit.average import average_with_start
+    from tts_kit.training.average import average_with_start
 
     written = average_with_start(acoustic, init_from, out, keep=keep, force=force)
     if as_json:

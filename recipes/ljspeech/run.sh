@@ -58,7 +58,10 @@ for number in "$stage" "$stop_stage" "$nproc"; do
     [[ $number =~ ^[0-9]+$ ]] || die "$number is not a number; see ./run.sh --help"
 done
 
-[ -z "$keep" ] || [ -n "$init_from" ] || die "--keep is a share of --init-from: give both"
+if [ -n "$keep" ]; then
+    [ -n "$init_from" ] || die "--keep is a share of --init-from: give both"
+    [[ $keep =~ ^([01]|0?\.[0-9]+|1\.0+)$ ]] || die "--keep is a share from 0 to 1, not $keep"
+fi
 [[ $vocoder =~ ^hifigan(-ft)?$ ]] || die "--vocoder is hifigan or hifigan-ft, not $vocoder"
 [ "$stage" -le "$stop_stage" ] && [ "$stop_stage" -le 7 ] || die "stages go from 0 to 7"
 command -v tts-kit >/dev/null || {
@@ -118,13 +121,20 @@ if runs 2; then
     announce 2 "HiFi-GAN"
     train vocoder --out "$exp/hifigan" ${init_from:+--init-from "$init_from/hifigan"}
 fi
-if runs 3 && [ "$vocoder" = hifigan-ft ]; then
-    announce 3 "dump mels"
-    tts-kit dump --conf "$conf" --data "$data" --acoustic "$exp/postnet" --out "$exp/mels" $force
-fi
-if runs 4 && [ "$vocoder" = hifigan-ft ]; then
-    announce 4 "finetune HiFi-GAN"
-    train vocoder --out "$exp/hifigan-ft" --init-from "$exp/hifigan" --mels "$exp/mels"
+if [ "$vocoder" = hifigan ]; then
+    for left_out in 3 4; do
+        ! runs $left_out || announce $left_out "left out: --vocoder hifigan"
+    done
+else
+    if runs 3; then
+        announce 3 "dump mels"
+        tts-kit dump --conf "$conf" --data "$data" --acoustic "$exp/postnet" --out "$exp/mels" \
+            $force
+    fi
+    if runs 4; then
+        announce 4 "finetune HiFi-GAN"
+        train vocoder --out "$exp/hifigan-ft" --init-from "$exp/hifigan" --mels "$exp/mels"
+    fi
 fi
 if runs 5; then
     announce 5 "export"

@@ -79,7 +79,7 @@ def make_report(inputs: Inputs, out: Path, *, options: ReportOptions, force: boo
     EvaluationError where what the voice says is a recording.
     """
     require(["jinja2", "matplotlib", "tqdm"])
-    untuned = _untuned_run(inputs.exp)
+    untuned = _untuned_run(inputs)
     stage = Stage("report", out, _fingerprint(inputs, untuned, options))
     if not force and stage.is_done():
         return False
@@ -178,12 +178,13 @@ def _systems(
     return sounds
 
 
-def _untuned_run(exp: Path | None) -> Path | None:
-    """HiFi-GAN before finetuning, where there are both."""
-    if exp is None:
+def _untuned_run(inputs: Inputs) -> Path | None:
+    """HiFi-GAN before the finetuning of the voice's, where there is one."""
+    tuned = open_voice(inputs.voice).training.get("hifigan_stage") == TUNED_RUN
+    if inputs.exp is None or not tuned:
         return None
-    runs = [exp / UNTUNED_RUN, exp / TUNED_RUN]
-    return runs[0] if all(any(run.glob("step-*")) for run in runs) else None
+    run = inputs.exp / UNTUNED_RUN
+    return run if any(run.glob("step-*")) else None
 
 
 def _fingerprint(inputs: Inputs, untuned: Path | None, options: ReportOptions) -> str:

@@ -110,9 +110,6 @@ class AcousticTrainer:
             initial = {"tacotron2": acoustic_weights(run.init, model, frontend.symbols)}
         run.start({"tacotron2": model}, initial)
         self.frozen = Frozen(model, self.settings.freeze)
-        self.ema = Ema(model, self.settings.ema) if self.settings.ema else None
-        if self.ema is not None and run.resumed is not None:
-            self.ema.load_state_dict(run.resumed.weights("tacotron2_ema"))
         optimizer = torch.optim.Adam(
             trained_parameters(model),
             lr=self.settings.learning_rate,
@@ -121,6 +118,9 @@ class AcousticTrainer:
             fused=True,
         )
         self.model, self.optimizer = run.accelerator.prepare(model, optimizer)
+        self.ema = Ema(model, self.settings.ema) if self.settings.ema else None
+        if self.ema is not None and run.resumed is not None:
+            self.ema.load_state_dict(run.resumed.weights("tacotron2_ema"))
         run.restore({"optimizer": self.optimizer})
         self.meta: dict[str, Any] = {
             "audio": to_dict(audio),

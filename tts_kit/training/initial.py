@@ -28,8 +28,8 @@ def initial_checkpoint(given: Path, out: Path, audio: AudioConfig) -> Checkpoint
     if differing:
         key = differing[0]
         raise UsageError(
-            f"{checkpoint.folder} was trained with audio.{key} = {found.get(key)}, the "
-            f"configuration has {wanted[key]}: use the same configuration, or train anew"
+            f"{checkpoint.folder} was trained with audio.{key} = {found.get(key)}, here it is "
+            f"{wanted[key]}: use the same configuration, or train anew"
         )
     return checkpoint
 

@@ -127,8 +127,8 @@ class PostnetTrainer:
         )
         self.optimizers = dict(zip(("postnet", "discriminator"), adams, strict=True))
         run.restore(self.optimizers)
-        told = ("audio", "text", "lexicon", "acoustic")
-        self.meta: dict[str, Any] = {name: source.meta[name] for name in told}
+        told = ("audio", "text", "lexicon", "acoustic", "kept_of_start")
+        self.meta: dict[str, Any] = {n: source.meta[n] for n in told if n in source.meta}
 
     def fit(self) -> None:
         """Runs to the last step; validates, logs and saves on the way."""

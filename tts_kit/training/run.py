@@ -1,4 +1,4 @@
-"""What both trainers share: process group, precision, folder, checkpoints, metrics, progress."""
+"""What all trainers share: process group, precision, loop, checkpoints, metrics, progress."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def acoustic_weights(
             ours[row] = theirs[own[symbol]]
     if new:
         logger.warning(
-            "%d of %d symbols are new to %s and start anew: %s",
+            "%d of %d symbols are new to %s: %s",
             *(len(new), len(symbols), checkpoint.folder, " ".join(new)),
         )
     return {**weights, EMBEDDING: ours}

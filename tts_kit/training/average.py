@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from tts_kit.checkpoint import open_checkpoint, save_checkpoint
+from tts_kit.checkpoint import latest_checkpoint, open_checkpoint, save_checkpoint
 from tts_kit.config import AudioConfig
 from tts_kit.dump_mels import load_acoustic
 from tts_kit.errors import UsageError
@@ -35,14 +35,14 @@ def average_with_start(
     if not 0.0 <= keep <= 1.0:
         raise UsageError(f"--keep is {keep:g}: give the share of the start's weights, from 0 to 1")
     new = open_checkpoint(acoustic)
-    model, frontend = load_acoustic(new)
     start = initial_checkpoint(init_from, out, from_dict(AudioConfig(), new.meta["audio"]))
+    stage = Stage("average", out, fingerprint(new.manifest["files"], start.manifest["files"], keep))
+    if not force and stage.is_done() and latest_checkpoint(out) is not None:
+        return False
+    model, frontend = load_acoustic(new)
     old = copy.deepcopy(model)
     weights = acoustic_weights(start, old, frontend.symbols)
     load_weights(old, weights, of=f"{start.folder} holds a tacotron2")
-    stage = Stage("average", out, fingerprint(new.manifest["files"], start.manifest["files"], keep))
-    if not force and stage.is_done():
-        return False
     stage.begin(force=force, keep_old=False)
     before = old.state_dict()
     averaged = {
@@ -51,5 +51,5 @@ def average_with_start(
     }
     networks, meta = {"tacotron2": averaged}, {**new.meta, "kept_of_start": keep}
     save_checkpoint(out, new.step, networks=networks, training={}, meta=meta, keep=1)
-    stage.finish()
+    stage.finish(keep=keep, init_from=str(start.folder))
     return True
