@@ -160,10 +160,11 @@ def resume(case: Case, data: Path, folder: Path, epoch: int) -> dict[str, Any]:
         "scheduled_sampling": 0.3 if case.place == "mid-epoch" else 0.0,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    whole = write_conf(folder / "whole.yaml", short_config(), **{case.trainer: settings})
+    rank = os.environ.get("RANK", "0")  # one may read while the other still writes
+    whole = write_conf(folder / f"whole-{rank}.yaml", short_config(), **{case.trainer: settings})
     train(case.trainer, whole, data, folder / "whole", precision=case.precision)
     settings["workers"] = case.workers
-    conf = write_conf(folder / "resumed.yaml", short_config(), **{case.trainer: settings})
+    conf = write_conf(folder / f"resumed-{rank}.yaml", short_config(), **{case.trainer: settings})
     per_step = BACKWARDS[case.trainer] * accumulation
     # Inside a window: when the step's last gradient is about to be added.
     number = stop * per_step + (per_step - 1 if case.place == "accumulation" else 0)
