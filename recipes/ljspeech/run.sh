@@ -17,8 +17,8 @@ Usage: ./run.sh [options]
   --mixed_precision P     no, bf16 or fp16 (default no)
   --init-from DIR|NAME    folder with tacotron2/ and hifigan/ checkpoints to start from, or the
                           name of one in warmstart/, such as kathleen
-  --keep SHARE            of the weights of --init-from that Tacotron2 keeps: the average of both
-                          goes on behind its training (default: what was trained alone)
+  --keep SHARE            of the weights of --init-from in Tacotron2, from 0 to 1: once it is trained
+                          it is averaged with them, before its postnet is (default: no average)
   --alignments DIR        forced alignments of the clips (default: made in stage 1 if the
                           configuration says train.acoustic.guided: alignments)
   --vocoder NAME          of the voice: hifigan-ft (default), or hifigan, which has learned from
